@@ -15,12 +15,11 @@ use sysforge_plan::explain::causes;
 use sysforge_plan::release::choose::{Kind, Machine, julias, kinds};
 use sysforge_plan::release::cpu::Cpu;
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
-use sysforge_plan::text::Tag;
 use sysforge_plan::{JuliaFacts, Step};
 use sysforge_publish::install::open_release::SourceOptions;
 use sysforge_publish::install::{
-    self, Attested, Images, InstallError, Installed, OpenRelease, Signed, SignedFor, Source,
-    Surroundings, activate, integrate,
+    self, Attested, Images, InstallError, Installation, Installed, OpenRelease, Signed, SignedFor,
+    Source, Surroundings, activate, integrate,
 };
 use sysforge_publish::signing::{Identity, PublicKey, SigningError};
 
@@ -129,27 +128,7 @@ impl Installer<'_> {
     ///
     /// If the release cannot be read or is not trusted, nothing in it fits, or it does not load.
     pub async fn install(&self, request: &InstallRequest) -> Result<Installed, Failure> {
-        let mut options = self.options.clone();
-        options.attestations = has_attestations(&options.github.web);
-        let opening = async {
-            let release = OpenRelease::open(&request.source, &options).await?;
-            let release = release.with_signed_for(request.signed_for.clone());
-            let (index, signed) = release.index(&request.keys).await?;
-            Ok::<_, InstallError>((release, index, signed))
-        };
-        let (release, index, signed) = match request.patience {
-            None => opening.await?,
-            Some(limit) => match tokio::time::timeout(limit, opening).await {
-                Ok(opened) => opened?,
-                Err(_) => {
-                    return Err(InstallError::Silent {
-                        source_text: request.source.to_string(),
-                        limit,
-                    }
-                    .into());
-                }
-            },
-        };
+        let (release, index, signed) = self.open(request).await?;
         let reporter = &self.engine.reporter;
         match signed {
             Signed::By(key, identity) => {
@@ -161,16 +140,87 @@ impl Installer<'_> {
             ),
             Signed::No => {}
         }
-        let kind = self.kind(&index, request).await?;
-        if kind != Kind::Image {
-            return self.install_apps(&release, &index, kind, request).await;
+        let (image, local_julia) = match self.kind(&index, request).await? {
+            Kind::Image => {
+                let (image, local_julia) = self.choose(&index, request).await?;
+                (image, Some(local_julia))
+            }
+            kind => {
+                let machine = machine(None, request.name.clone(), kind)?;
+                (install::choose_image(&index, &machine)?.0, None)
+            }
+        };
+        if !request.allow_downgrade {
+            let signed = !request.keys.is_empty();
+            let (source, tag) = (&request.source, &index.tag);
+            self.images.refuse_older(source, image, tag, signed)?;
         }
+        reporter.note(format!("{} fits", image.build_id()));
+        match release.attested(image, request.attested).await? {
+            Attested::By(signer) => reporter.note(format!("attested by {signer}")),
+            Attested::Unknown(why) => {
+                reporter.note(format!("it is not known who attests this release: {why}"));
+            }
+            Attested::No => {}
+        }
+        let installation = Installation {
+            release: &release,
+            index: &index,
+            image,
+            julia: local_julia.as_ref().map(|julia| &julia.facts),
+            images: &self.images,
+            surroundings: &self.engine.surroundings(&request.keys),
+        };
+        let mut installed = installation.run().await?;
+        start_library(self.engine, &installed, &self.images).await?;
+        // Upgrades must be attested, too.
+        if request.attested && !installed.attested {
+            installed.attested = true;
+            self.images.note(&installed)?;
+        }
+        Ok(installed)
+    }
+
+    /// Opens the release of a request, and verifies its index.
+    async fn open(
+        &self,
+        request: &InstallRequest,
+    ) -> Result<(OpenRelease, ReleaseIndex, Signed), InstallError> {
+        let mut options = self.options.clone();
+        options.attestations = has_attestations(&options.github.web);
+        let opening = async {
+            let release = OpenRelease::open(&request.source, &options).await?;
+            let release = release.with_signed_for(request.signed_for.clone());
+            let (index, signed) = release.index(&request.keys).await?;
+            Ok((release, index, signed))
+        };
+        let Some(limit) = request.patience else {
+            return opening.await;
+        };
+        let silent = |_| InstallError::Silent {
+            source_text: request.source.to_string(),
+            limit,
+        };
+        tokio::time::timeout(limit, opening).await.map_err(silent)?
+    }
+
+    /// Chooses the image of a release, and the Julia to load it with: one on this machine, or else
+    /// one that is downloaded if the user agrees.
+    async fn choose<'a>(
+        &self,
+        index: &'a ReleaseIndex,
+        request: &InstallRequest,
+    ) -> Result<(&'a ReleaseImage, LocalJulia), Failure> {
+        let choose = |local_julia: Option<&LocalJulia>| {
+            let machine = request.machine(local_julia)?;
+            Ok::<_, EngineError>(install::choose_image(index, &machine))
+        };
         let mut local_julia = self.local_julia(request.julia.as_deref()).await?;
-        let mut chosen = install::choose_image(&index, &request.machine(local_julia.as_ref())?);
+        let mut chosen = choose(local_julia.as_ref())?;
         if chosen.is_err() && request.julia.is_some() && !self.julias.is_empty() {
             // This is an upgrade, for another Julia than before.
             local_julia = self.local_julia(None).await?;
-            chosen = install::choose_image(&index, &request.machine(local_julia.as_ref())?);
+            chosen = choose(local_julia.as_ref())?;
         }
         // If no image fits the Julia found, or there is none, look for a Julia in the store, newest
         // first.
@@ -181,9 +231,9 @@ impl Installer<'_> {
         };
         if lacks_julia {
             let wanted = request.machine(None)?;
-            if let Some(found) = self.in_store(julias(&index, &wanted).iter().rev()).await? {
+            if let Some(found) = self.in_store(julias(index, &wanted).iter().rev()).await? {
+                chosen = choose(Some(&found))?;
                 local_julia = Some(found);
-                chosen = install::choose_image(&index, &request.machine(local_julia.as_ref())?);
             }
         }
         // Else offer to download one: the newest that there is an image for.
@@ -199,31 +249,17 @@ impl Installer<'_> {
         if let Some(version) = lacking
             && let Some(got) = self.offer(&version).await?
         {
+            chosen = choose(Some(&got))?;
             local_julia = Some(got);
-            chosen = install::choose_image(&index, &request.machine(local_julia.as_ref())?);
         }
         let (image, choice) = chosen?;
-        self.refuse_older(image, &index.tag, request)?;
         for (other, misfit) in &choice.others {
-            reporter.note(format!("not {}: it {misfit}", other.build_id()));
+            let text = format!("not {}: it {misfit}", other.build_id());
+            self.engine.reporter.note(text);
         }
-        reporter.note(format!("{} fits", image.build_id()));
-        let Some(local_julia) = local_julia else {
-            let version = image.receipt.julia.version.to_string();
-            return Err(InstallError::NoJulia(version).into());
-        };
-        match release.attested(image, request.attested).await? {
-            Attested::By(signer) => reporter.note(format!("attested by {signer}")),
-            Attested::Unknown(why) => {
-                reporter.note(format!("it is not known who attests this release: {why}"));
-            }
-            Attested::No => {}
-        }
-        let surroundings = self.engine.surroundings(&request.keys);
-        let julia = &local_julia.facts;
-        let installed =
-            install::install(&release, &index, image, julia, &self.images, &surroundings).await?;
-        self.noted(installed, request)
+        let version = || image.receipt.julia.version.to_string();
+        let local_julia = local_julia.ok_or_else(|| InstallError::NoJulia(version()))?;
+        Ok((image, local_julia))
     }
 
     /// Returns the kind to install. Apps if `--bin` or their name is given, if the release has no
@@ -245,57 +281,6 @@ impl Installer<'_> {
             true => Kind::Library,
             false => Kind::Image,
         })
-    }
-
-    /// Chooses and installs the apps or the C library of a release.
-    async fn install_apps(
-        &self,
-        release: &OpenRelease,
-        index: &ReleaseIndex,
-        kind: Kind,
-        request: &InstallRequest,
-    ) -> Result<Installed, Failure> {
-        let machine = machine(None, request.name.clone(), kind)?;
-        let (image, _) = install::choose_image(index, &machine)?;
-        self.refuse_older(image, &index.tag, request)?;
-        let reporter = &self.engine.reporter;
-        reporter.note(format!("{} fits", image.build_id()));
-        if let Attested::By(signer) = release.attested(image, request.attested).await? {
-            reporter.note(format!("attested by {signer}"));
-        }
-        let surroundings = self.engine.surroundings(&request.keys);
-        let installed =
-            install::app::install_app(release, index, image, &self.images, &surroundings).await?;
-        start_library(self.engine, &installed, &self.images).await?;
-        self.noted(installed, request)
-    }
-
-    /// Refuses a release that is older than the installed one, unless the request allows that.
-    fn refuse_older(
-        &self,
-        image: &ReleaseImage,
-        tag: &Tag,
-        request: &InstallRequest,
-    ) -> Result<(), Failure> {
-        if !request.allow_downgrade {
-            let signed = !request.keys.is_empty();
-            let source = &request.source;
-            self.images.refuse_older(source, image, tag, signed)?;
-        }
-        Ok(())
-    }
-
-    /// Records that an attestation was required, so that upgrades require one too.
-    fn noted(
-        &self,
-        mut installed: Installed,
-        request: &InstallRequest,
-    ) -> Result<Installed, Failure> {
-        if request.attested && !installed.attested {
-            installed.attested = true;
-            self.images.note(&installed)?;
-        }
-        Ok(installed)
     }
 
     /// Installs the newest release of the same image, and replaces the old one, including its
@@ -468,17 +453,15 @@ impl Installer<'_> {
             return Ok(());
         };
         let folder = temporary_folder()?;
-        let images = Images::open(folder.path());
-        let surroundings = self.engine.surroundings(&[]);
-        install::install(
-            &release,
-            &index,
+        let installation = Installation {
+            release: &release,
+            index: &index,
             image,
-            &local_julia.facts,
-            &images,
-            &surroundings,
-        )
-        .await?;
+            julia: Some(&local_julia.facts),
+            images: &Images::open(folder.path()),
+            surroundings: &self.engine.surroundings(&[]),
+        };
+        installation.run().await?;
         let text = format!("{} came back and loads", image.build_id());
         self.engine.reporter.note(text);
         Ok(())

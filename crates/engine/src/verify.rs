@@ -6,7 +6,7 @@ use sysforge_plan::release::cpu::Cpu;
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
 use sysforge_plan::{Catalogue, Request, Triplet};
 use sysforge_publish::install::open_release::SourceOptions;
-use sysforge_publish::install::{self, Images, InstallError, OpenRelease, Source};
+use sysforge_publish::install::{self, Images, InstallError, Installation, OpenRelease, Source};
 use sysforge_publish::signing::PublicKey;
 
 use crate::engine::Engine;
@@ -74,11 +74,17 @@ impl<'a> Verification<'a> {
     pub async fn verify(&mut self, image: &ReleaseImage) -> Result<bool, Failure> {
         let engine = self.engine;
         let id = image.build_id();
-        let surroundings = engine.surroundings(self.keys);
-        let (release, index, images) = (&self.release, &self.index, &self.images);
+        let images = &self.images;
+        let installation = Installation {
+            release: &self.release,
+            index: &self.index,
+            image,
+            julia: None,
+            images,
+            surroundings: &engine.surroundings(self.keys),
+        };
         if image.receipt.bundle.is_some() {
-            let installed =
-                install::app::install_app(release, index, image, images, &surroundings).await?;
+            let installed = installation.run().await?;
             start_library(engine, &installed, images).await?;
             engine.reporter.note(format!("{id} starts here"));
             images.remove(&installed)?;
@@ -95,8 +101,11 @@ impl<'a> Verification<'a> {
             engine.reporter.warn(text, None);
             return Ok(false);
         }
-        let installed =
-            install::install(release, index, image, &facts, images, &surroundings).await?;
+        let installation = Installation {
+            julia: Some(&facts),
+            ..installation
+        };
+        let installed = installation.run().await?;
         // Use the installed Julia, so that planning needs no catalogue.
         let requests = [julia.prefix.display().to_string()];
         let planned = plan(engine, &requests, &[]).await?;

@@ -330,7 +330,6 @@ pub(crate) mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::local;
 
     /// Packs `files` as the `pack` crate does: plain files without folders.
     pub(crate) fn tar_gz(path: &Path, files: &[(&str, &[u8])]) {
@@ -347,14 +346,8 @@ pub(crate) mod tests {
         let path = dir.path().join("a.tar.gz");
         tar_gz(&path, &[("image.so", b"image"), ("receipt.json", b"{}")]);
         let inspected = inspect(&path).unwrap();
-        assert_eq!(
-            inspected.sha256,
-            local::sha256(&std::fs::read(&path).unwrap())
-        );
-        assert_eq!(
-            inspected.entries["image.so"].sha256,
-            local::sha256(b"image")
-        );
+        assert_eq!(inspected.sha256, Sha256::of(std::fs::read(&path).unwrap()));
+        assert_eq!(inspected.entries["image.so"].sha256, Sha256::of(b"image"));
         assert_eq!(inspected.receipt, b"{}");
 
         if cfg!(windows) && Command::new("git").arg("--version").output().is_err() {
@@ -510,7 +503,7 @@ pub(crate) mod tests {
         let good = zip_of(&[("image.dll", 0o100_644, b"image")]);
         std::fs::write(&path, &good).unwrap();
         let inspected = inspect(&path).unwrap();
-        let digest = local::sha256(b"image");
+        let digest = Sha256::of(b"image");
         assert_eq!(inspected.entries["image.dll"].sha256, digest);
         for bad in [
             good[..good.len() / 2].to_vec(),

@@ -231,7 +231,7 @@ fn read_build(path: &Path, sums: &BTreeMap<FileName, Sha256>) -> Result<Build, P
         path: path.to_owned(),
         name: file_name(path),
         size: bytes.len() as u64,
-        sha256: local::sha256(&bytes),
+        sha256: Sha256::of(&bytes),
     };
     for file in [&archive, &receipt_file] {
         if let Some(listed) = sums.get(file.name.as_str())
@@ -467,7 +467,7 @@ mod tests {
     async fn an_archive_without_the_image_of_its_receipt_is_refused() {
         let (dir, receipt) = one_build();
         let image = &receipt.image;
-        let other = local::sha256(b"other");
+        let other = Sha256::of(b"other");
         let path = dir.path().join(format!("{NAME}.tar.gz"));
         for (name, expected) in [
             ("b.so", format!("the image {} is not in it", image.name)),

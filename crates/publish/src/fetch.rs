@@ -135,7 +135,6 @@ const MOST_ATTEMPTS: u32 = 100;
 /// Reads a file completely, in as many attempts as `timing` allows. An attempt that received bytes
 /// does not count, unless they came too slowly. `total` is the file's length, if it is known from
 /// elsewhere than this host's answer: not one byte more is accepted.
-/// known from another place than this host's answer: not one byte more is taken.
 pub(crate) async fn read(
     request: impl Fn() -> RequestBuilder,
     sink: &mut Sink,
@@ -318,10 +317,10 @@ mod tests {
         assert_eq!(sink.position(), 7);
         sink.write(b"done").unwrap();
         sink.sync().unwrap();
-        assert_eq!(sink.sha256(), crate::local::sha256(b"begun, done"));
+        assert_eq!(sink.sha256(), Sha256::of(b"begun, done"));
         sink.restart().unwrap();
         sink.write(b"anew").unwrap();
-        assert_eq!(sink.sha256(), crate::local::sha256(b"anew"));
+        assert_eq!(sink.sha256(), Sha256::of(b"anew"));
         // The bytes are only in the file.
         assert!(sink.into_bytes().is_empty());
         assert_eq!(std::fs::read(&path).unwrap(), b"anew");

@@ -23,7 +23,6 @@ use sysforge_plan::digest::Hashing;
 use sysforge_plan::receipt::FileRecord;
 use sysforge_plan::release::choose::{ImageChoice, Machine, choose, julias};
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
-use sysforge_plan::text::Tag;
 use sysforge_plan::{JuliaFacts, Reporter, Sha256, Step};
 use sysforge_process::{Children, Environment};
 
@@ -94,88 +93,98 @@ pub fn choose_image<'a>(
     }
 }
 
-/// Installs an image: downloads it (or continues a download), verifies it, loads it once with its
-/// Julia, and puts it into the store.
-///
-/// # Errors
-///
-/// If any of this fails; then nothing is installed.
-pub async fn install(
-    release: &OpenRelease,
-    index: &ReleaseIndex,
-    image: &ReleaseImage,
-    julia: &JuliaFacts,
-    images: &Images,
-    surroundings: &Surroundings<'_>,
-) -> Result<Installed, InstallError> {
-    // The chooser has checked this already. It is checked again because nothing else prevents
-    // loading an image with a Julia that it would crash.
-    let build = &image.receipt.julia;
-    if *build != julia.build() {
-        return Err(InstallError::OtherJulia {
-            built: format!("{} ({}) {}", build.version, build.triplet, build.commit),
-            found: format!("{} ({}) {}", julia.version, julia.triplet, julia.commit),
-        });
-    }
-    if let Some(installed) = reuse(release, &index.tag, image, julia, images, surroundings)? {
-        return Ok(installed);
-    }
-    release.check_provenance(image, surroundings.keys).await?;
-    let turn = images.turn(image, surroundings.reporter).await?;
-    // Another process may have been faster.
-    if let Some(installed) = reuse(release, &index.tag, image, julia, images, surroundings)? {
-        return Ok(installed);
-    }
-    let archive = images.partial(image, &turn)?;
-    let note = Installed::of(release, index, image, julia, surroundings.keys);
-    let fresh = fetch(release, image, &archive, note, images, surroundings).await?;
-    load::load_once(&fresh, image, julia, surroundings).await?;
-    let installed = images.keep(image, fresh, &turn)?;
-    remove(&archive)?;
-    Ok(installed)
+/// An image, or the apps or the C library, of a release that is to be installed.
+#[derive(Debug, Clone, Copy)]
+pub struct Installation<'a> {
+    /// The release.
+    pub release: &'a OpenRelease,
+    /// Its index.
+    pub index: &'a ReleaseIndex,
+    /// What to install of it.
+    pub image: &'a ReleaseImage,
+    /// The Julia to load an image with; apps and libraries have their own.
+    pub julia: Option<&'a JuliaFacts>,
+    /// Where to install it.
+    pub images: &'a Images,
+    /// The environment of the installation.
+    pub surroundings: &'a Surroundings<'a>,
 }
 
-/// Downloads an archive, verifies it and unpacks it next to its final folder.
-async fn fetch(
-    release: &OpenRelease,
-    image: &ReleaseImage,
-    archive: &Path,
-    note: Installed,
-    images: &Images,
-    surroundings: &Surroundings<'_>,
-) -> Result<images::StagedImage, InstallError> {
-    download(release, image, archive, surroundings.reporter).await?;
-    let unpacked = images.unpack(image, archive, note).await;
-    if let Err(InstallError::NotTheImage { .. }) = unpacked {
-        // Downloading the same bytes again would not help.
-        remove(archive)?;
+impl Installation<'_> {
+    /// Downloads the archive (or continues a download), verifies it, loads the image or starts the
+    /// apps once, and puts it into the store.
+    ///
+    /// # Errors
+    ///
+    /// If any of this fails; then nothing is installed.
+    pub async fn run(&self) -> Result<Installed, InstallError> {
+        self.check_julia()?;
+        if let Some(installed) = self.reuse()? {
+            return Ok(installed);
+        }
+        let (image, surroundings) = (self.image, self.surroundings);
+        let provenance = self.release.check_provenance(image, surroundings.keys);
+        provenance.await?;
+        let turn = self.images.turn(image, surroundings.reporter).await?;
+        // Another process may have been faster.
+        if let Some(installed) = self.reuse()? {
+            return Ok(installed);
+        }
+        let archive = self.images.partial(image, &turn)?;
+        let fresh = self.fetch(&archive).await?;
+        match self.julia {
+            Some(julia) => load::load_once(&fresh, image, julia, surroundings).await?,
+            None => app::start_once(fresh.folder(), image, surroundings).await?,
+        }
+        let installed = self.images.keep(image, fresh, &turn)?;
+        remove(&archive)?;
+        Ok(installed)
     }
-    unpacked
-}
 
-/// Returns the image, if it is installed already.
-fn reuse(
-    release: &OpenRelease,
-    tag: &Tag,
-    image: &ReleaseImage,
-    julia: &JuliaFacts,
-    images: &Images,
-    surroundings: &Surroundings<'_>,
-) -> Result<Option<Installed>, InstallError> {
-    let Some(before) = images.find(image)? else {
-        return Ok(None);
-    };
-    let task = surroundings
-        .reporter
-        .start(Step::Install, image.build_id().as_str());
-    let installed = before.clone().with(release, tag, julia, surroundings.keys);
-    images.complete(&installed, image);
-    // A store of another user can be used, though not written to.
-    if installed != before {
-        images.note(&installed)?;
+    /// The chooser has checked this already. It is checked again because nothing else prevents
+    /// loading an image with a Julia that it would crash.
+    fn check_julia(&self) -> Result<(), InstallError> {
+        let build = &self.image.receipt.julia;
+        match self.julia {
+            Some(julia) if *build != julia.build() => Err(InstallError::OtherJulia {
+                built: format!("{} ({}) {}", build.version, build.triplet, build.commit),
+                found: format!("{} ({}) {}", julia.version, julia.triplet, julia.commit),
+            }),
+            _ => Ok(()),
+        }
     }
-    task.reused("installed already");
-    Ok(Some(installed))
+
+    /// Downloads an archive, verifies it and unpacks it next to its final folder.
+    async fn fetch(&self, archive: &Path) -> Result<images::StagedImage, InstallError> {
+        let reporter = self.surroundings.reporter;
+        download(self.release, self.image, archive, reporter).await?;
+        let note = Installed::of(self);
+        let unpacked = self.images.unpack(self.image, archive, note).await;
+        if let Err(InstallError::NotTheImage { .. }) = unpacked {
+            // Downloading the same bytes again would not help.
+            remove(archive)?;
+        }
+        unpacked
+    }
+
+    /// Returns what is to be installed, if it is installed already.
+    fn reuse(&self) -> Result<Option<Installed>, InstallError> {
+        let Some(before) = self.images.find(self.image)? else {
+            return Ok(None);
+        };
+        let reporter = self.surroundings.reporter;
+        let task = reporter.start(Step::Install, self.image.build_id().as_str());
+        let installed = before.clone().verified_by(self);
+        if self.julia.is_some() {
+            self.images.complete(&installed, self.image);
+        }
+        // A store of another user can be used, though not written to.
+        if installed != before {
+            self.images.note(&installed)?;
+        }
+        task.reused("installed already");
+        Ok(Some(installed))
+    }
 }
 
 /// Downloads the archive to `path`, in one file or in parts, and verifies every digest.

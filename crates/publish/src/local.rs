@@ -29,11 +29,6 @@ pub(crate) fn sha256_of(path: &Path, offset: u64, length: u64) -> Result<Sha256,
     Ok(hasher.digest())
 }
 
-/// Returns the digest of bytes in memory.
-pub(crate) fn sha256(bytes: &[u8]) -> Sha256 {
-    Sha256::of(bytes)
-}
-
 /// Runs a blocking function (files, digests, compression) off the async threads.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, PublishError> + Send + 'static,
@@ -76,8 +71,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         write_whole(&path, b"0123456789").unwrap();
-        assert_eq!(sha256_of(&path, 2, 3).unwrap(), sha256(b"234"));
-        assert_eq!(sha256_of(&path, 0, 99).unwrap(), sha256(b"0123456789"));
+        assert_eq!(sha256_of(&path, 2, 3).unwrap(), Sha256::of(b"234"));
+        assert_eq!(sha256_of(&path, 0, 99).unwrap(), Sha256::of(b"0123456789"));
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl ReleaseBundle {
             assets.push(in_memory(name, Kind::Document, text));
         }
         let index = ReleaseIndex::new(&valid_tag, images).to_json();
-        let index_digest = local::sha256(index.as_bytes());
+        let index_digest = Sha256::of(index.as_bytes());
         assets.push(in_memory(INDEX_NAME.to_owned(), Kind::Index, index));
         let listed = assets
             .iter()
@@ -304,7 +304,7 @@ fn in_memory(name: String, kind: Kind, text: String) -> Asset {
         name,
         kind,
         size: text.len() as u64,
-        sha256: local::sha256(text.as_bytes()),
+        sha256: Sha256::of(text.as_bytes()),
         content: Content::Memory(text.into()),
     }
 }

@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use octocrab::Octocrab;
 use sysforge_net::header::{AUTHORIZATION, HeaderValue};
 use sysforge_net::{Client, Network, RequestBuilder};
+use sysforge_plan::Sha256;
 use sysforge_plan::text::{Repository, Rule as _};
 use url::Url;
 
@@ -232,10 +233,7 @@ impl GitHub {
     /// Returns the path of the journal that the next run of the same publication reads.
     fn memo_in(&self, folder: &std::path::Path, tag: &str) -> PathBuf {
         let key = format!("{} {} {tag}", self.access.api, self.access.repository);
-        folder.join(format!(
-            "{}.json",
-            crate::local::sha256(key.as_bytes()).short(16)
-        ))
+        folder.join(format!("{}.json", Sha256::of(key.as_bytes()).short(16)))
     }
 }
 

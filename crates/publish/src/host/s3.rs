@@ -30,7 +30,7 @@ use object_store::{
 use sysforge_net::{Client, Method, Network};
 use sysforge_plan::release::{INDEX_NAME, SITE_NAME, Site};
 use sysforge_plan::text::{self, Tag};
-use sysforge_plan::{Reporter, Step, Task};
+use sysforge_plan::{Reporter, Sha256, Step, Task};
 use url::Url;
 
 pub use access::S3Access;
@@ -612,10 +612,7 @@ impl S3 {
                     AttributeValue::from("application/json"),
                 ),
                 (Attribute::CacheControl, AttributeValue::from("no-cache")),
-                (
-                    DIGEST,
-                    AttributeValue::from(crate::local::sha256(&bytes).to_string()),
-                ),
+                (DIGEST, AttributeValue::from(Sha256::of(&bytes).to_string())),
             ]),
             ..PutOptions::default()
         };

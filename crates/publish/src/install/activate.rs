@@ -45,7 +45,7 @@ const SEPARATOR: char = if cfg!(windows) { ';' } else { ':' };
 
 /// Appends `folder` to a list, so that the user's entries come first. If nothing is set, the list
 /// begins with an empty element, which means Julia's default entries.
-fn extended(list: Option<&str>, folder: &str) -> String {
+pub(super) fn extended(list: Option<&str>, folder: &str) -> String {
     let list = list.unwrap_or_default();
     match list.split(SEPARATOR).any(|element| element == folder) {
         true => list.to_owned(),

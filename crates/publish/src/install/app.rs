@@ -1,66 +1,24 @@
-//! Installing apps, which need no Julia.
+//! Starting and linking apps, which need no Julia.
 
 use std::path::Path;
 use std::time::Duration;
 
 use sysforge_plan::Step;
-use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
+use sysforge_plan::release::ReleaseImage;
 use sysforge_process::Program;
 
 use super::error::InstallError;
-use super::images::{Images, Installed};
+use super::images::Installed;
 use super::links::{self, executable_in};
-use super::open_release::OpenRelease;
-use super::{Surroundings, fetch, remove};
+use super::{Surroundings, remove};
 
 /// Maximum time for a start. It takes less than a second, but longer if a slow disk reads hundreds
 /// of megabytes.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Installs apps: downloads the archive, verifies it, starts each app once, and puts them into the
-/// store.
-///
-/// # Errors
-///
-/// If any of this fails; then nothing is installed.
-pub async fn install_app(
-    release: &OpenRelease,
-    index: &ReleaseIndex,
-    image: &ReleaseImage,
-    images: &Images,
-    surroundings: &Surroundings<'_>,
-) -> Result<Installed, InstallError> {
-    let reuse = || -> Result<Option<Installed>, InstallError> {
-        let Some(installed) = images.find(image)? else {
-            return Ok(None);
-        };
-        let task = surroundings
-            .reporter
-            .start(Step::Install, image.build_id().as_str());
-        task.reused("installed already");
-        Ok(Some(installed))
-    };
-    if let Some(installed) = reuse()? {
-        return Ok(installed);
-    }
-    release.check_provenance(image, surroundings.keys).await?;
-    let turn = images.turn(image, surroundings.reporter).await?;
-    // Another process may have been faster.
-    if let Some(installed) = reuse()? {
-        return Ok(installed);
-    }
-    let archive = images.partial(image, &turn)?;
-    let note = Installed::of_app(release, index, image, surroundings.keys);
-    let fresh = fetch(release, image, &archive, note, images, surroundings).await?;
-    start_once(fresh.folder(), image, surroundings).await?;
-    let installed = images.keep(image, fresh, &turn)?;
-    remove(&archive)?;
-    Ok(installed)
-}
-
 /// Starts the Julia of each app, which prints its version. This shows that the libraries are
 /// complete and fit this system.
-async fn start_once(
+pub(super) async fn start_once(
     folder: &Path,
     image: &ReleaseImage,
     surroundings: &Surroundings<'_>,

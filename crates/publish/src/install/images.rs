@@ -10,19 +10,16 @@ use sysforge_acquire::store::{remove_leftovers, wait_for};
 use sysforge_files::{FileLock, read_regular, rename};
 use sysforge_plan::app::IMAGE_FOLDER;
 use sysforge_plan::receipt::{PackageRecord, Receipt};
+use sysforge_plan::release::ReleaseImage;
 use sysforge_plan::release::choose::Kind;
-use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
 use sysforge_plan::text::{self, FileName, ImageName, Tag};
-use sysforge_plan::{
-    BuildId, JuliaBuild, JuliaFacts, Reporter, Sha256, explain, image_environment,
-};
+use sysforge_plan::{BuildId, JuliaBuild, Reporter, Sha256, explain, image_environment};
 
 use super::error::InstallError;
-use super::open_release::OpenRelease;
 use super::order::order;
 use super::source::Source;
 use super::start_files::write_environment;
-use super::unpack;
+use super::{Installation, unpack};
 use crate::archive;
 use crate::local::{self, at};
 use crate::signing::{Identity, PublicKey};
@@ -132,38 +129,20 @@ pub struct Installed {
 }
 
 impl Installed {
-    /// The note of an image that is about to be installed; the path of its file is not known yet.
-    pub(super) fn of(
-        release: &OpenRelease,
-        index: &ReleaseIndex,
-        image: &ReleaseImage,
-        julia: &JuliaFacts,
-        keys: &[PublicKey],
-    ) -> Self {
-        Self {
-            julia: julia.executable.clone(),
-            ..Self::of_app(release, index, image, keys)
-        }
-    }
-
-    /// The note of apps that are about to be installed.
-    pub(super) fn of_app(
-        release: &OpenRelease,
-        index: &ReleaseIndex,
-        image: &ReleaseImage,
-        keys: &[PublicKey],
-    ) -> Self {
+    /// The note of what is about to be installed; the path of its file is not known yet.
+    pub(super) fn of(installation: &Installation<'_>) -> Self {
+        let image = installation.image;
         let apps = image.receipt.bundle.iter().flat_map(|bundle| &bundle.apps);
         let library = image.receipt.bundle.as_ref();
         let library = library.and_then(|bundle| bundle.library.as_ref());
-        Self {
+        let new = Self {
             apps: apps.map(|app| app.name.clone()).collect(),
             library: library.map(|library| library.name.clone()),
             schema: SCHEMA.to_owned(),
             build_id: image.build_id().clone(),
             name: image.receipt.name.clone(),
-            source: release.source().clone(),
-            tag: index.tag.clone(),
+            source: installation.release.source().clone(),
+            tag: installation.index.tag.clone(),
             image: PathBuf::new(),
             sha256: identity(image),
             built_for: image.receipt.julia.clone(),
@@ -171,24 +150,23 @@ impl Installed {
             launchers: Vec::new(),
             channels: Vec::new(),
             files: Vec::new(),
-            keys: keys.iter().map(PublicKey::to_string).collect(),
-            signed_for: release.was_read().and_then(|read| read.identity.clone()),
+            keys: Vec::new(),
+            signed_for: None,
             attested: false,
-        }
+        };
+        new.verified_by(installation)
     }
 
     /// Returns the note of the same image for another copy of its Julia, verified once more.
     /// Upgrades are looked for where it was offered now.
-    pub(super) fn with(
-        mut self,
-        release: &OpenRelease,
-        tag: &Tag,
-        julia: &JuliaFacts,
-        keys: &[PublicKey],
-    ) -> Self {
-        self.julia.clone_from(&julia.executable);
+    pub(super) fn verified_by(mut self, installation: &Installation<'_>) -> Self {
+        let release = installation.release;
+        if let Some(julia) = installation.julia {
+            self.julia.clone_from(&julia.executable);
+        }
         self.source = release.source().clone();
-        self.tag = tag.clone();
+        self.tag = installation.index.tag.clone();
+        let keys = installation.surroundings.keys;
         if !keys.is_empty() {
             self.keys = keys.iter().map(PublicKey::to_string).collect();
             self.signed_for = release.was_read().and_then(|read| read.identity.clone());

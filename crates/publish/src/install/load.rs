@@ -9,6 +9,7 @@ use sysforge_plan::{JuliaFacts, Step, image_environment};
 use sysforge_process::Program;
 
 use super::Surroundings;
+use super::activate::extended;
 use super::error::InstallError;
 use super::images::StagedImage;
 use crate::archive::ARTIFACTS;
@@ -49,16 +50,6 @@ pub(super) async fn load_once(
     Ok(())
 }
 
-/// Returns `JULIA_DEPOT_PATH` for an image in this folder, if artifacts came with it: Julia's
-/// default depots, written as an empty element, and the folder.
-pub(super) fn depot(folder: &Path) -> Option<String> {
-    let separator = if cfg!(windows) { ';' } else { ':' };
-    folder
-        .join(ARTIFACTS)
-        .is_dir()
-        .then(|| format!("{separator}{}", folder.display()))
-}
-
 /// Returns the folder, if it contains the environment of the image.
 pub(super) fn environment(folder: &Path) -> Option<&Path> {
     folder
@@ -69,8 +60,12 @@ pub(super) fn environment(folder: &Path) -> Option<&Path> {
 
 fn program(julia: &Path, image: &Path, surroundings: &Surroundings<'_>) -> Program {
     let mut clean = surroundings.environment.clean();
-    if let Some(depot) = image.parent().and_then(depot) {
-        clean = clean.with("JULIA_DEPOT_PATH", depot);
+    let folder = image
+        .parent()
+        .filter(|folder| folder.join(ARTIFACTS).is_dir());
+    if let Some(folder) = folder {
+        let depots = extended(None, &folder.display().to_string());
+        clean = clean.with("JULIA_DEPOT_PATH", depots);
     }
     let log = image.with_extension("load.log");
     Program::new(julia, clean, log)

@@ -152,16 +152,15 @@ impl Scene {
         let facts = self.facts();
         let (image, _) = choose_image(&index, &machine(Some(facts.build())))?;
         let quiet = Quiet::new();
-        let surroundings = quiet.with(keys);
-        install(
-            &release,
-            &index,
+        let installation = Installation {
+            release: &release,
+            index: &index,
             image,
-            &facts,
-            &self.images(),
-            &surroundings,
-        )
-        .await
+            julia: Some(&facts),
+            images: &self.images(),
+            surroundings: &quiet.with(keys),
+        };
+        installation.run().await
     }
 }
 

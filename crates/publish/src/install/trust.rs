@@ -11,7 +11,6 @@ use super::source::{Source, shown};
 use crate::attestation;
 use crate::documents::provenance;
 use crate::error::PublishError;
-use crate::local;
 use crate::signing::{Identity, PublicKey, SIGNATURE_END, SigningError};
 
 /// The result of checking the index's signature.
@@ -75,7 +74,7 @@ impl OpenRelease {
         };
         self.note_read(IndexRead {
             tag: index.tag.clone(),
-            sha256: local::sha256(&bytes),
+            sha256: Sha256::of(&bytes),
             identity,
         });
         Ok((index, signed))

@@ -17,7 +17,6 @@ use super::rights::require_token;
 use crate::documents::sums;
 use crate::error::PublishError;
 use crate::fetch::{self, Sink};
-use crate::local;
 use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
 
 /// Maximum size of a list of checksums, in bytes; it has some hundred bytes per file, and a release
@@ -224,7 +223,7 @@ async fn read(host: &GitHub, asset: &Asset, limit: usize) -> Result<String, Publ
     .await
     .map_err(|failure| host.error(&format!("read {} of the release", asset.name), failure))?;
     let bytes = sink.into_bytes();
-    let found = local::sha256(&bytes);
+    let found = Sha256::of(&bytes);
     match asset.sha256() {
         Some(expected) if expected != found => Err(PublishError::HostDigest {
             name: asset.name.clone(),

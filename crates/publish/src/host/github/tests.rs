@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sysforge_plan::Reporter;
+use sysforge_plan::{Reporter, Sha256};
 use sysforge_testkit::github::{FakeGitHub, Fault, KeptRelease, Op, Options, Rights, Rule};
 
 use super::steps::{Policy, preflight, publish};
@@ -130,7 +130,7 @@ impl Scene {
             let kept = kept.unwrap_or_else(|| panic!("{} is missing: {release:#?}", asset.name));
             assert_eq!(kept.state, "uploaded");
             let bytes = self.github.bytes(kept.id).unwrap();
-            assert_eq!(crate::local::sha256(&bytes), asset.sha256, "{}", asset.name);
+            assert_eq!(Sha256::of(&bytes), asset.sha256, "{}", asset.name);
         }
     }
 }

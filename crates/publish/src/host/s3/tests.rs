@@ -6,7 +6,7 @@ mod storage;
 use std::time::Duration;
 
 use sysforge_net::Network;
-use sysforge_plan::{Explain, Reporter};
+use sysforge_plan::{Explain, Reporter, Sha256};
 
 use self::storage::Storage;
 use super::*;
@@ -355,7 +355,7 @@ async fn a_file_of_several_parts_comes_back_whole() {
     let (_dir, bundle) = bundle(&bytes).await;
     let mut asset = bundle.assets[0].clone();
     asset.size = bytes.len() as u64;
-    asset.sha256 = crate::local::sha256(&bytes);
+    asset.sha256 = Sha256::of(&bytes);
     asset.content = Content::Memory(bytes.into());
     let host = host(&storage);
     let path = host.path("large");

@@ -5,7 +5,7 @@ use sysforge_plan::release::choose::kinds;
 use sysforge_testkit::github::{make_app, make_library};
 
 use super::*;
-use crate::install::app::{install_app, link_apps};
+use crate::install::app::link_apps;
 
 /// Acts as the Julia of an app that is only asked for its version.
 const STARTS: &str = "#!/bin/sh\necho \"$0\" \"$@\"\n";
@@ -42,7 +42,15 @@ async fn install_from(source: &Source, images: &Images) -> Result<Installed, Ins
     let (index, _) = release.index(&[]).await?;
     let (image, _) = choose_image(&index, &app_machine())?;
     let quiet = Quiet::new();
-    install_app(&release, &index, image, images, &quiet.with(&[])).await
+    let installation = Installation {
+        release: &release,
+        index: &index,
+        image,
+        julia: None,
+        images,
+        surroundings: &quiet.with(&[]),
+    };
+    installation.run().await
 }
 
 #[tokio::test]
@@ -107,11 +115,17 @@ async fn a_library_is_published_installed_and_removed() {
     };
     let (image, _) = choose_image(&index, &wanted).unwrap();
     assert!(choose_image(&index, &app_machine()).is_err());
-    let quiet = Quiet::new();
     let images = Images::open(dir.path().join("images"));
-    let installed = install_app(&place, &index, image, &images, &quiet.with(&[]))
-        .await
-        .unwrap();
+    let quiet = Quiet::new();
+    let installation = Installation {
+        release: &place,
+        index: &index,
+        image,
+        julia: None,
+        images: &images,
+        surroundings: &quiet.with(&[]),
+    };
+    let installed = installation.run().await.unwrap();
     assert_eq!(installed.kind(), Kind::Library);
     assert_eq!(installed.library.as_deref(), Some("measure"));
     // Found again by its name, with the folder that has the header.
@@ -122,6 +136,19 @@ async fn a_library_is_published_installed_and_removed() {
     assert!(found.folder().join("include/measure.h").is_file());
     images.remove(found).unwrap();
     assert!(images.list().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_app_that_is_installed_again_is_upgraded_from_where_it_was_offered_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = publish(dir.path(), STARTS, None).await;
+    let images = Images::open(dir.path().join("images"));
+    install_from(&source, &images).await.unwrap();
+    let path = dir.path().join("moved");
+    std::fs::rename(dir.path().join("site"), &path).unwrap();
+    let moved = Source::Folder { path, tag: None };
+    assert_eq!(install_from(&moved, &images).await.unwrap().source, moved);
+    assert_eq!(images.list().unwrap()[0].source, moved);
 }
 
 #[tokio::test]

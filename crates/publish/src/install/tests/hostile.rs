@@ -54,7 +54,7 @@ fn full_receipt(image: &[u8]) -> Receipt {
     value["preferences"] = json!([{"package": "Example", "name": "level", "value": "1"}]);
     value["manifest"] = json!({
         "name": "Manifest.toml",
-        "sha256": local::sha256(b"").to_string(),
+        "sha256": Sha256::of(b"").to_string(),
         "resolved": false,
     });
     value["objects"] = json!([{
@@ -215,7 +215,7 @@ fn index_and_archive(receipt: &Value, image: &[u8]) -> (Value, Vec<u8>) {
         json!({
             "name": name,
             "size": bytes.len(),
-            "sha256": local::sha256(bytes).to_string(),
+            "sha256": Sha256::of(bytes).to_string(),
         })
     };
     let index = json!({

@@ -34,7 +34,7 @@ fn put_archive(scene: &Scene, bytes: &[u8]) {
     for image in &mut index.images {
         if image.archive.name == ARCHIVE {
             image.archive.size = bytes.len() as u64;
-            image.archive.sha256 = local::sha256(bytes);
+            image.archive.sha256 = Sha256::of(bytes);
         }
     }
     write_index(scene, &index);
@@ -199,17 +199,15 @@ async fn another_julia_than_the_one_of_the_image_is_refused() {
     let (image, _) = choose_image(&index, &machine(Some(facts.build()))).unwrap();
     facts.commit = "0000000000".to_owned();
     let quiet = Quiet::new();
-    let surroundings = quiet.with(&[]);
-    let error = install(
-        &release,
-        &index,
+    let installation = Installation {
+        release: &release,
+        index: &index,
         image,
-        &facts,
-        &scene.images(),
-        &surroundings,
-    )
-    .await
-    .unwrap_err();
+        julia: Some(&facts),
+        images: &scene.images(),
+        surroundings: &quiet.with(&[]),
+    };
+    let error = installation.run().await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "the image is for Julia 1.12.7 (x86_64-linux-gnu) 5a8a8e1f0e, and this Julia is \
