@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use sysforge_plan::explain::PathError;
-use sysforge_plan::link::symbols::{Home, home, undefined_in};
+use sysforge_plan::link::symbols::{SymbolLibrary, library_of, undefined_in};
 use sysforge_plan::link::{
     Candidate, Finding, Flavour, Inspection, Layout, Linked, NOT_FOR_GNU_PE, PassedOver, Strategy,
     linker,
@@ -137,7 +137,7 @@ impl Link<'_> {
         let builtins: Vec<_> = self
             .missing
             .iter()
-            .filter(|name| home(name).is_some())
+            .filter(|name| library_of(name).is_some())
             .collect();
         if without_driver && self.job.julia.triplet.os() != Os::Windows && !builtins.is_empty() {
             let names: Vec<_> = builtins.into_iter().map(String::as_str).collect();
@@ -243,16 +243,16 @@ impl Link<'_> {
             .imports
             .iter()
             .filter(|name| self.missing.contains(*name));
-        let symbols: Vec<_> = left.map(|name| (name.clone(), home(name))).collect();
+        let symbols: Vec<_> = left.map(|name| (name.clone(), library_of(name))).collect();
         if symbols.is_empty() {
             return Ok(());
         }
-        let hopeless = symbols.iter().any(|(_, home)| home.is_none());
+        let is_final = symbols.iter().any(|(_, library)| library.is_none());
         let error = LinkError::Undefined {
             symbols,
             evidence: None,
         };
-        Err(if hopeless {
+        Err(if is_final {
             Failure::Final(error)
         } else {
             Failure::Failed(error)
@@ -269,16 +269,16 @@ impl Link<'_> {
             .unwrap_or_default();
         let undefined = undefined_in(&said);
         if !undefined.is_empty() {
-            let symbols: Vec<_> = undefined.into_iter().map(|s| (home(&s), s)).collect();
-            let hopeless = symbols
+            let symbols: Vec<_> = undefined.into_iter().map(|s| (library_of(&s), s)).collect();
+            let is_final = symbols
                 .iter()
-                .any(|(home, _)| *home != Some(Home::Compiler));
+                .any(|(library, _)| *library != Some(SymbolLibrary::Compiler));
             let symbols = symbols
                 .into_iter()
-                .map(|(home, name)| (name, home))
+                .map(|(library, name)| (name, library))
                 .collect();
             let error = LinkError::Undefined { symbols, evidence };
-            return if hopeless {
+            return if is_final {
                 Failure::Final(error)
             } else {
                 Failure::Failed(error)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use sysforge_plan::explain::PathError;
 use sysforge_plan::link::NotWords;
-use sysforge_plan::link::symbols::Home;
+use sysforge_plan::link::symbols::SymbolLibrary;
 use sysforge_plan::link::{Finding, PassedOver, Strategy};
 use sysforge_plan::{Class, Evidence, Explain, JuliaVersion, Triplet};
 
@@ -85,7 +85,7 @@ pub enum LinkError {
     #[error("undefined symbols: {}", in_words(.symbols))]
     Undefined {
         /// Their names in C spelling, and the libraries that should define them.
-        symbols: Vec<(String, Option<Home>)>,
+        symbols: Vec<(String, Option<SymbolLibrary>)>,
         evidence: Option<Evidence>,
     },
     #[error("{linker} could not link the image")]
@@ -144,13 +144,13 @@ fn needs(lacking: &[(Strategy, Vec<&str>)]) -> String {
     each.collect::<Vec<_>>().join("; ")
 }
 
-fn in_words(symbols: &[(String, Option<Home>)]) -> String {
+fn in_words(symbols: &[(String, Option<SymbolLibrary>)]) -> String {
     const SHOWN: usize = 8;
     let mut named: Vec<_> = symbols
         .iter()
         .take(SHOWN)
-        .map(|(name, home)| match home {
-            Some(home) => format!("`{name}` (should come from {})", home.title()),
+        .map(|(name, library)| match library {
+            Some(library) => format!("`{name}` (should come from {})", library.title()),
             None => format!("`{name}` (from no library that Julia brings)"),
         })
         .collect();
@@ -301,17 +301,17 @@ fn install(triplet: Triplet) -> String {
     }
 }
 
-fn undefined_hints(symbols: &[(String, Option<Home>)]) -> Vec<String> {
-    let any = |wanted| symbols.iter().any(|(_, home)| *home == wanted);
+fn undefined_hints(symbols: &[(String, Option<SymbolLibrary>)]) -> Vec<String> {
+    let any = |wanted| symbols.iter().any(|(_, library)| *library == wanted);
     let mut hints = Vec::new();
-    if any(Some(Home::Julia)) {
+    if any(Some(SymbolLibrary::Julia)) {
         hints.push(
             "the object was emitted by another Julia than the one it is linked against: use the \
              same for both"
                 .to_owned(),
         );
     }
-    if any(Some(Home::Compiler)) {
+    if any(Some(SymbolLibrary::Compiler)) {
         hints.push(
             "these are the compiler's own helpers: link through a compiler driver, for instance \
              with `JULIA_CC=gcc`"

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sysforge_plan::explain::PathError;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::linker::candidates;
-use sysforge_plan::link::symbols::{Home, home};
+use sysforge_plan::link::symbols::{SymbolLibrary, library_of};
 use sysforge_plan::link::{Inventory, LinkerChoice, exports, stub};
 use sysforge_plan::{JuliaFacts, Os, Triplet};
 
@@ -65,8 +65,8 @@ pub(super) fn unresolved(
     }
     let of_julia: Vec<_> = open
         .iter()
-        .filter(|name| home(name) == Some(Home::Julia))
-        .map(|name| (name.clone(), Some(Home::Julia)))
+        .filter(|name| library_of(name) == Some(SymbolLibrary::Julia))
+        .map(|name| (name.clone(), Some(SymbolLibrary::Julia)))
         .collect();
     if !of_julia.is_empty() {
         return Err(LinkError::Undefined {
@@ -74,7 +74,12 @@ pub(super) fn unresolved(
             evidence: None,
         });
     }
-    open.retain(|name| !matches!(home(name), Some(Home::C | Home::Math)));
+    open.retain(|name| {
+        !matches!(
+            library_of(name),
+            Some(SymbolLibrary::C | SymbolLibrary::Math)
+        )
+    });
     let support = julia.private_libdir.join("libgcc_s.so.1");
     if open.is_empty() || !support.is_file() {
         return Ok(Unresolved {

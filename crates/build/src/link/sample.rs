@@ -8,7 +8,7 @@ use object::{
     SectionKind, SymbolFlags, SymbolKind, SymbolScope,
 };
 use sysforge_plan::explain::PathError;
-use sysforge_plan::link::symbols::{Home, home, undefined_in};
+use sysforge_plan::link::symbols::{SymbolLibrary, library_of, undefined_in};
 use sysforge_plan::link::{Candidate, Format, Input, arguments};
 use sysforge_plan::{Arch, Triplet};
 
@@ -155,10 +155,12 @@ impl Link<'_> {
                 .map(|e| e.tail.join("\n"))
                 .unwrap_or_default();
             let undefined: Vec<_> = undefined_in(&said).into_iter().collect();
-            let hopeless = undefined.iter().any(|name| home(name) == Some(Home::Julia));
+            let is_final = undefined
+                .iter()
+                .any(|name| library_of(name) == Some(SymbolLibrary::Julia));
             return match undefined.as_slice() {
                 // The real link will fail for the same reason, with a better message.
-                _ if hopeless => Ok(()),
+                _ if is_final => Ok(()),
                 [] => Err(over(error.to_string())),
                 names => Err(over(format!("{} would stay undefined", names.join(", ")))),
             };

@@ -7,81 +7,16 @@ use super::interface::{Function, Interface, Parameter, Type};
 use super::{FunctionRecord, INIT, INIT_HEADER, SHUTDOWN, is_c_identifier};
 
 /// Reserved words of C and C++ that are also valid names in Julia.
-const KEYWORDS: &[&str] = &[
-    "alignas",
-    "alignof",
-    "and",
-    "asm",
-    "auto",
-    "bool",
-    "break",
-    "case",
-    "catch",
-    "char",
-    "class",
-    "const",
-    "constexpr",
-    "continue",
-    "decltype",
-    "default",
-    "delete",
-    "do",
-    "double",
-    "else",
-    "enum",
-    "explicit",
-    "export",
-    "extern",
-    "false",
-    "float",
-    "for",
-    "friend",
-    "goto",
-    "if",
-    "inline",
-    "int",
-    "long",
-    "mutable",
-    "namespace",
-    "new",
-    "noexcept",
-    "not",
-    "nullptr",
-    "operator",
-    "or",
-    "private",
-    "protected",
-    "public",
-    "register",
-    "restrict",
-    "return",
-    "short",
-    "signed",
-    "sizeof",
-    "static",
-    "struct",
-    "switch",
-    "template",
-    "this",
-    "throw",
-    "true",
-    "try",
-    "typedef",
-    "typeid",
-    "typename",
-    "typeof",
-    "union",
-    "unsigned",
-    "using",
-    "virtual",
-    "void",
-    "volatile",
-    "while",
-    "xor",
-];
+const KEYWORDS: &str = "\
+    alignas alignof and asm auto bool break case catch char class const constexpr continue \
+    decltype default delete do double else enum explicit export extern false float for friend \
+    goto if inline int long mutable namespace new noexcept not nullptr operator or private \
+    protected public register restrict return short signed sizeof static struct switch template \
+    this throw true try typedef typeid typename typeof union unsigned using virtual void \
+    volatile while xor";
 
 fn is_usable(name: &str) -> bool {
-    is_c_identifier(name) && !KEYWORDS.contains(&name)
+    is_c_identifier(name) && KEYWORDS.split(' ').all(|keyword| keyword != name)
 }
 
 /// Returns the header with the functions that start and end Julia, as PackageCompiler declares

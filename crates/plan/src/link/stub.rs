@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::link::symbols::{Home, home};
+use crate::link::symbols::{SymbolLibrary, library_of};
 
 /// Names in the system library that the linker itself needs.
 const ALWAYS: &[&str] = &["dyld_stub_binder"];
@@ -13,7 +13,10 @@ const ALWAYS: &[&str] = &["dyld_stub_binder"];
 /// them.
 pub fn libsystem(undefined: &BTreeSet<String>) -> String {
     let is_there = |name: &&str| {
-        matches!(home(name), Some(Home::C | Home::Math | Home::Compiler)) || ALWAYS.contains(name)
+        matches!(
+            library_of(name),
+            Some(SymbolLibrary::C | SymbolLibrary::Math | SymbolLibrary::Compiler)
+        ) || ALWAYS.contains(name)
     };
     let wanted = undefined.iter().map(String::as_str).filter(is_there);
     let mut symbols: Vec<_> = wanted.chain(ALWAYS.iter().copied()).collect();

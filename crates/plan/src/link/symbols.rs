@@ -37,7 +37,7 @@ pub fn in_c(name: &str) -> &str {
 
 /// A library that may define a symbol of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Home {
+pub enum SymbolLibrary {
     /// `libjulia`, or since 1.6 `libjulia-internal`.
     Julia,
     /// The compiler's support library: libgcc, compiler-rt.
@@ -48,7 +48,7 @@ pub enum Home {
     C,
 }
 
-impl Home {
+impl SymbolLibrary {
     /// Returns the library's common name.
     pub const fn title(self) -> &'static str {
         match self {
@@ -65,24 +65,29 @@ impl Home {
 /// Julia resolves the C functions of a package at their first call. The linker resolves only
 /// Julia's runtime and functions that LLVM calls for operations that the CPU does not support
 /// (`RuntimeLibcalls.def`).
-pub fn home(symbol: &str) -> Option<Home> {
+pub fn library_of(symbol: &str) -> Option<SymbolLibrary> {
     let symbol = in_c(symbol);
     let julia = ["jl_", "ijl_", "julia_", "jlplt_", "_jl_"];
     if julia.iter().any(|prefix| symbol.starts_with(prefix)) {
-        return Some(Home::Julia);
+        return Some(SymbolLibrary::Julia);
     }
-    if C.contains(&symbol) {
-        return Some(Home::C);
+    if has(C, symbol) {
+        return Some(SymbolLibrary::C);
     }
     if is_builtin(symbol) {
-        return Some(Home::Compiler);
+        return Some(SymbolLibrary::Compiler);
     }
     let plain = |suffix| {
         symbol
             .strip_suffix(suffix)
-            .is_some_and(|stem| MATH.contains(&stem))
+            .is_some_and(|stem| has(MATH, stem))
     };
-    (MATH.contains(&symbol) || plain("f") || plain("l")).then_some(Home::Math)
+    (has(MATH, symbol) || plain("f") || plain("l")).then_some(SymbolLibrary::Math)
+}
+
+/// Whether a word is in a list, separated by spaces.
+fn has(list: &str, word: &str) -> bool {
+    list.split(' ').any(|other| other == word)
 }
 
 /// Returns whether this is the name of a compiler support function: `__divti3`, `__truncdfhf2`,
@@ -94,168 +99,30 @@ fn is_builtin(symbol: &str) -> bool {
     let Some(rest) = symbol.strip_prefix("__") else {
         return false;
     };
-    const STEMS: &[&str] = &[
-        "gnu_h2f",
-        "gnu_f2h",
-        "aeabi_",
-        "atomic_",
-        "sync_",
-        "emutls",
-        "chkstk",
-        "stack_chk",
-        "gcc_personality",
-        "gxx_personality",
-        "trunc",
-        "extend",
-        "fix",
-        "float",
-        "udiv",
-        "umod",
-        "div",
-        "mod",
-        "mul",
-        "ash",
-        "lsh",
-        "pow",
-        "popcount",
-        "clz",
-        "ctz",
-        "cmp",
-        "ucmp",
-        "neg",
-        "eq",
-        "ne",
-        "lt",
-        "le",
-        "gt",
-        "ge",
-        "unord",
-        "bswap",
-        "parity",
-        "add",
-        "sub",
-        "cpu_model",
-        "cpu_indicator",
-    ];
-    STEMS.iter().any(|stem| rest.starts_with(stem))
+    const STEMS: &str = "\
+        gnu_h2f gnu_f2h aeabi_ atomic_ sync_ emutls chkstk stack_chk gcc_personality \
+        gxx_personality trunc extend fix float udiv umod div mod mul ash lsh pow popcount clz ctz \
+        cmp ucmp neg eq ne lt le gt ge unord bswap parity add sub cpu_model cpu_indicator";
+    STEMS.split(' ').any(|stem| rest.starts_with(stem))
 }
 
-const C: &[&str] = &[
-    "memcpy",
-    "memmove",
-    "memset",
-    "memcmp",
-    "bcmp",
-    "bzero",
-    "strlen",
-    "strcmp",
-    "malloc",
-    "free",
-    "calloc",
-    "realloc",
-    "abort",
-    "exit",
-    "setjmp",
-    "_setjmp",
-    "__sigsetjmp",
-    "sigsetjmp",
-    "_setjmpex",
-    "longjmp",
-    "_longjmp",
-    "siglongjmp",
-    "__intrinsic_setjmp",
-    "__intrinsic_setjmpex",
-    "puts",
-    "printf",
-    "__tls_get_addr",
-    "__cxa_finalize",
-    "__cxa_atexit",
-    "__errno_location",
-    "dyld_stub_binder",
-    "___tls_get_addr",
-    "_tlv_bootstrap",
-    "__bzero",
-    "memset_pattern16",
-    "memset_pattern4",
-    "memset_pattern8",
-    "__stack_chk_fail",
-    "__stack_chk_guard",
-    "_tls_index",
-    "_fltused",
-    "__memcpy_chk",
-    // Used by the init code of C libraries (crates/bundle/src/c/init.c).
-    "close",
-    "dladdr",
-    "dlerror",
-    "dlopen",
-    "dlsym",
-    "getenv",
-    "open",
-    "read",
-    "realpath",
-    "setenv",
-    "strchr",
-    "strncmp",
-    "strstr",
-    "unsetenv",
-    "write",
-];
+/// Functions of the C library. The init code of C libraries (crates/bundle/src/c/init.c) uses some
+/// of them.
+const C: &str = "\
+    memcpy memmove memset memcmp bcmp bzero strlen strcmp malloc free calloc realloc abort exit \
+    setjmp _setjmp __sigsetjmp sigsetjmp _setjmpex longjmp _longjmp siglongjmp __intrinsic_setjmp \
+    __intrinsic_setjmpex puts printf __tls_get_addr __cxa_finalize __cxa_atexit __errno_location \
+    dyld_stub_binder ___tls_get_addr _tlv_bootstrap __bzero memset_pattern16 memset_pattern4 \
+    memset_pattern8 __stack_chk_fail __stack_chk_guard _tls_index _fltused __memcpy_chk close \
+    dladdr dlerror dlopen dlsym getenv open read realpath setenv strchr strncmp strstr unsetenv \
+    write";
 
-const MATH: &[&str] = &[
-    "acos",
-    "acosh",
-    "asin",
-    "asinh",
-    "atan",
-    "atan2",
-    "atanh",
-    "cbrt",
-    "ceil",
-    "copysign",
-    "cos",
-    "cosh",
-    "erf",
-    "exp",
-    "exp10",
-    "__exp10",
-    "exp2",
-    "expm1",
-    "fabs",
-    "floor",
-    "fma",
-    "fmax",
-    "fmin",
-    "fmod",
-    "frexp",
-    "hypot",
-    "ldexp",
-    "llrint",
-    "llround",
-    "log",
-    "log10",
-    "log1p",
-    "log2",
-    "lrint",
-    "lround",
-    "modf",
-    "nearbyint",
-    "pow",
-    "remainder",
-    "rint",
-    "round",
-    "roundeven",
-    "scalbn",
-    "sin",
-    "sincos",
-    "__sincos_stret",
-    "__sincos",
-    "sinh",
-    "sqrt",
-    "tan",
-    "tanh",
-    "tgamma",
-    "trunc",
-];
+/// Functions of the mathematical library, without the suffixes of other precisions.
+const MATH: &str = "\
+    acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf exp exp10 __exp10 exp2 \
+    expm1 fabs floor fma fmax fmin fmod frexp hypot ldexp llrint llround log log10 log1p log2 \
+    lrint lround modf nearbyint pow remainder rint round roundeven scalbn sin sincos \
+    __sincos_stret __sincos sinh sqrt tan tanh tgamma trunc";
 
 #[cfg(test)]
 mod tests {
@@ -289,22 +156,22 @@ collect2: error: ld returned 1 exit status";
     }
 
     #[test]
-    fn a_symbol_has_a_home() {
+    fn a_symbol_is_assigned_to_the_library_that_defines_it() {
         for (symbol, wanted) in [
-            ("jl_apply_generic", Some(Home::Julia)),
-            ("__imp_ijl_throw", Some(Home::Julia)),
-            ("_jl_throw", Some(Home::Julia)),
-            ("__divti3", Some(Home::Compiler)),
-            ("__truncdfhf2", Some(Home::Compiler)),
-            ("__gnu_h2f_ieee", Some(Home::Compiler)),
-            ("___chkstk_ms", Some(Home::Compiler)),
-            ("powf", Some(Home::Math)),
-            ("fmod", Some(Home::Math)),
-            ("__sigsetjmp", Some(Home::C)),
-            ("memset", Some(Home::C)),
+            ("jl_apply_generic", Some(SymbolLibrary::Julia)),
+            ("__imp_ijl_throw", Some(SymbolLibrary::Julia)),
+            ("_jl_throw", Some(SymbolLibrary::Julia)),
+            ("__divti3", Some(SymbolLibrary::Compiler)),
+            ("__truncdfhf2", Some(SymbolLibrary::Compiler)),
+            ("__gnu_h2f_ieee", Some(SymbolLibrary::Compiler)),
+            ("___chkstk_ms", Some(SymbolLibrary::Compiler)),
+            ("powf", Some(SymbolLibrary::Math)),
+            ("fmod", Some(SymbolLibrary::Math)),
+            ("__sigsetjmp", Some(SymbolLibrary::C)),
+            ("memset", Some(SymbolLibrary::C)),
             ("dgemm_64_", None),
         ] {
-            assert_eq!(home(symbol), wanted, "{symbol}");
+            assert_eq!(library_of(symbol), wanted, "{symbol}");
         }
     }
 }
