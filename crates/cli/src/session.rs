@@ -16,6 +16,7 @@ use sysforge_plan::runner::Day;
 use sysforge_plan::{Request, Secret};
 use sysforge_process::Environment;
 use sysforge_publish::host::{Cleanup, Timing};
+use tokio::task::JoinSet;
 
 use crate::args::{BuildFlags, Global};
 use crate::failure::Failure;
@@ -96,15 +97,17 @@ impl Session {
         self.runner.finish(error, folder, &paths, self.terminal);
     }
 
-    /// Reports long tasks that are still running, until it is dropped.
-    pub(crate) fn heartbeat(&self) -> Heartbeat {
+    /// Reports long tasks that are still running, until the result is dropped.
+    pub(crate) fn heartbeat(&self) -> JoinSet<()> {
         let progress = self.progress.clone();
-        Heartbeat(tokio::spawn(async move {
+        let mut heartbeat = JoinSet::new();
+        heartbeat.spawn(async move {
             loop {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 progress.beat();
             }
-        }))
+        });
+        heartbeat
     }
 
     /// Prints a result: as JSON with `--json`, or else as text.
@@ -222,13 +225,4 @@ fn default_store() -> Option<PathBuf> {
         app_name: "sysforge".to_owned(),
     });
     Some(strategy.ok()?.cache_dir())
-}
-
-/// See [`Session::heartbeat`].
-pub(crate) struct Heartbeat(tokio::task::JoinHandle<()>);
-
-impl Drop for Heartbeat {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }

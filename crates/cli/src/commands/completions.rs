@@ -2,10 +2,12 @@
 
 use clap_complete::Shell;
 
+use crate::failure::Outcome;
 use crate::session::Session;
 
-pub(crate) fn run(shell: Shell, session: &Session) {
+pub(crate) fn run(shell: Shell, session: &Session) -> Outcome {
     session.terminal.document(&script(shell));
+    Ok(())
 }
 
 fn script(shell: Shell) -> String {

@@ -56,14 +56,8 @@ pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
         Command::Install(args) => install::run(args, session).await,
         Command::Verify(args) => verify::run(args, session).await,
         Command::Workflow(args) => workflow::run(args, session).await,
-        Command::Schema { document } => {
-            schema::run(*document, session);
-            Ok(())
-        }
-        Command::Completions { shell } => {
-            completions::run(*shell, session);
-            Ok(())
-        }
+        Command::Schema { document } => schema::run(*document, session),
+        Command::Completions { shell } => completions::run(*shell, session),
         Command::Man(args) => man::run(args, session),
     }
 }

@@ -32,18 +32,20 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
         Host::Dir(path) => Host::Dir(absolute(&path)),
         host @ (Host::GitHub | Host::S3(_)) => host,
     };
+    if !matches!(host, Host::GitHub) {
+        if args.undraft {
+            return Err(EngineError::OnlyGitHub("--undraft").into());
+        }
+        if args.prerelease || args.latest.is_some() {
+            let text = "--prerelease and --latest have no effect: only GitHub has such marks";
+            session.terminal.warning(text, None);
+        }
+    }
     let mut report = match &host {
         Host::GitHub => to_github(args, session).await?,
         Host::S3(location) => to_s3(args, location, session).await?,
         Host::Dir(_) if args.preflight => return Err(EngineError::OnlyGitHub("--preflight").into()),
-        Host::Dir(_) if args.undraft => return Err(EngineError::OnlyGitHub("--undraft").into()),
         Host::Dir(root) => {
-            if args.prerelease || args.latest.is_some() {
-                session.terminal.warning(
-                    "--prerelease and --latest have no effect on a folder: it has no such marks",
-                    None,
-                );
-            }
             let base_url = args.base_url.as_deref();
             let publication = publication(args, session, None)?;
             publication
@@ -116,15 +118,6 @@ async fn to_s3(
     location: &S3Location,
     session: &Session,
 ) -> Result<Published, Failure> {
-    if args.undraft {
-        return Err(EngineError::OnlyGitHub("--undraft").into());
-    }
-    if args.prerelease || args.latest.is_some() {
-        session.terminal.warning(
-            "--prerelease and --latest have no effect on a bucket: it has no such marks",
-            None,
-        );
-    }
     let (access, network) = (s3_access(session), &session.engine.network);
     let host = S3::new(&access, location.clone(), None, network, session.timing())?
         .with_cleanup(&session.cleanup);

@@ -5,10 +5,12 @@ use sysforge_plan::config::Config;
 use sysforge_plan::release::ReleaseIndex;
 
 use crate::args::Document;
+use crate::failure::Outcome;
 use crate::session::Session;
 
-pub(crate) fn run(document: Document, session: &Session) {
+pub(crate) fn run(document: Document, session: &Session) -> Outcome {
     session.terminal.json(&schema(document));
+    Ok(())
 }
 
 fn schema(document: Document) -> serde_json::Value {
