@@ -119,9 +119,17 @@ fn listed<'p>(path: &'p Path, separator: &str) -> Result<&'p OsStr, String> {
     }
 }
 
-#[cfg(all(test, windows))]
-mod windows_tests {
+#[cfg(test)]
+mod tests {
     use super::*;
+
+    /// The folder of an app, and the separator of lists.
+    const ROOT: &str = if cfg!(windows) {
+        r"C:\an app"
+    } else {
+        "/opt/a b"
+    };
+    const SEPARATOR: &str = if cfg!(windows) { ";" } else { ":" };
 
     fn depots_with(data: Option<&str>, system: Option<&str>, home: Option<&str>) -> String {
         let variables = Variables {
@@ -130,14 +138,20 @@ mod windows_tests {
             system_data: system.map(PathBuf::from),
             home: home.map(PathBuf::from),
         };
-        let found = depots(Path::new(r"C:\an app"), "tally", &variables, ";").unwrap();
+        let found = depots(Path::new(ROOT), "tally", &variables, SEPARATOR).unwrap();
         found.into_string().unwrap()
     }
 
+    /// The depot in the folder of the app.
+    fn bundle() -> String {
+        let depot = Path::new(ROOT).join("share").join("julia");
+        depot.into_os_string().into_string().unwrap()
+    }
+
     #[test]
+    #[cfg(windows)]
     fn the_users_folder_comes_first_and_the_bundle_second() {
-        let bundle = r"C:\an app\share\julia";
-        let home = Some(r"C:\Users\ä");
+        let (bundle, home) = (bundle(), Some(r"C:\Users\ä"));
         let of_home = format!(r"C:\Users\ä\AppData\Local\tally;{bundle}");
         assert_eq!(depots_with(None, None, home), of_home);
         assert_eq!(depots_with(None, Some("data"), home), of_home);
@@ -145,70 +159,40 @@ mod windows_tests {
         assert_eq!(system, format!(r"D:\data\tally;{bundle}"));
         let named = depots_with(Some(r"E:\x"), Some(r"D:\data"), home);
         assert_eq!(named, format!(r"E:\x;{bundle}"));
-        assert_eq!(depots_with(None, None, None), bundle);
-        assert_eq!(depots_with(Some(r"E:\a;b"), None, None), bundle);
-    }
-
-    #[test]
-    fn a_bundle_whose_path_cannot_be_an_entry_is_refused() {
-        let none = Variables::default();
-        let error = depots(Path::new(r"C:\a;b"), "tally", &none, ";").unwrap_err();
-        assert!(error.contains("move the folder"), "{error}");
-    }
-}
-
-#[cfg(test)]
-#[cfg(unix)]
-mod tests {
-    use super::*;
-
-    fn depots_with(data: Option<&str>, system: Option<&str>, home: Option<&str>) -> OsString {
-        let variables = Variables {
-            julia_arguments: None,
-            data: data.map(PathBuf::from),
-            system_data: system.map(PathBuf::from),
-            home: home.map(PathBuf::from),
-        };
-        depots(Path::new("/opt/a b"), "tally", &variables, ":").unwrap()
     }
 
     #[test]
     #[cfg(target_os = "linux")]
     fn the_users_folder_comes_first_and_the_bundle_second() {
-        let bundle = "/opt/a b/share/julia";
-        let home = depots_with(None, None, Some("/home/ä"));
-        assert_eq!(home, *format!("/home/ä/.local/share/tally:{bundle}"));
-        let system = depots_with(None, Some("/data"), Some("/home/ä"));
-        assert_eq!(system, *format!("/data/tally:{bundle}"));
-        let relative = depots_with(None, Some("data"), Some("/home/ä"));
-        assert_eq!(relative, *format!("/home/ä/.local/share/tally:{bundle}"));
+        let (bundle, home) = (bundle(), Some("/home/ä"));
+        let of_home = format!("/home/ä/.local/share/tally:{bundle}");
+        assert_eq!(depots_with(None, None, home), of_home);
+        assert_eq!(depots_with(None, Some("data"), home), of_home);
+        let system = depots_with(None, Some("/data"), home);
+        assert_eq!(system, format!("/data/tally:{bundle}"));
         let named = depots_with(Some("/tmp/x"), Some("/data"), None);
-        assert_eq!(named, *format!("/tmp/x:{bundle}"));
+        assert_eq!(named, format!("/tmp/x:{bundle}"));
     }
 
     #[test]
     fn a_user_without_a_folder_has_the_bundle_alone() {
-        assert_eq!(depots_with(None, None, None), *"/opt/a b/share/julia");
-        assert_eq!(
-            depots_with(Some("/a:b"), None, None),
-            *"/opt/a b/share/julia"
-        );
+        assert_eq!(depots_with(None, None, None), bundle());
+        let two = format!("a{SEPARATOR}b");
+        assert_eq!(depots_with(Some(&two), None, None), bundle());
     }
 
     #[test]
     fn a_bundle_whose_path_cannot_be_an_entry_is_refused() {
-        let none = Variables::default();
-        let error = depots(Path::new("/opt/a:b"), "tally", &none, ":").unwrap_err();
+        let path = format!("{ROOT}{SEPARATOR}b");
+        let error = depots(path.as_ref(), "tally", &Variables::default(), SEPARATOR).unwrap_err();
         assert!(error.contains("move the folder"), "{error}");
-        assert!(load_path(Path::new("/opt/a:b"), ":").is_err());
+        assert!(load_path(path.as_ref(), SEPARATOR).is_err());
     }
 
     #[test]
     fn the_root_is_above_bin() {
-        assert_eq!(
-            root(Path::new("/opt/app/bin/tally")).unwrap(),
-            Path::new("/opt/app")
-        );
+        let program = Path::new(ROOT).join("bin").join("tally");
+        assert_eq!(root(&program).unwrap(), Path::new(ROOT));
         assert!(root(Path::new("/tally")).is_err());
     }
 }
