@@ -62,9 +62,8 @@ fetch() {
             if ! wget --quiet --server-response --tries=5 --output-document="$scratch/$1" "$from/$1" \
                 2>"$scratch/log"; then
                 cat "$scratch/log" >&2
-                die "could not fetch $from/$1"
-            fi
-            if [ "$encrypted" = https ] && grep -qi '^ *location: *http:' "$scratch/log"; then
+                false
+            elif [ "$encrypted" = https ] && grep -qi '^ *location: *http:' "$scratch/log"; then
                 die "$from/$1 redirects to an address that is not encrypted"
             fi
         else
