@@ -1,7 +1,7 @@
 //! A web server over real sockets that serves a folder, with scripted faults.
 //!
-//! Without faults it supports entity tags, `If-None-Match`, `If-Range`, ranges and keep-alive. A
-//! test scripts a list of faults for a path; each request to the path uses one.
+//! Without faults it supports entity tags, `If-None-Match`, `If-Range`, ranges, keep-alive and
+//! `Connection: close`. A test scripts a list of faults for a path; each request to the path uses one.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
@@ -261,7 +261,8 @@ impl Shared {
         while let Some(request) = read_request(&mut reader)? {
             self.seen.lock().unwrap().push(request.clone());
             let fault = self.fault_for(&request.path);
-            if !self.answer(&request, &fault, reader.get_mut())? {
+            let stays_open = self.answer(&request, &fault, reader.get_mut())?;
+            if !stays_open || request.header("connection") == Some("close") {
                 return Ok(());
             }
         }
