@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod file;
+mod imports;
 mod lexer;
 
 use lexer::{Kind, Lexer, Symbols, Token};
@@ -272,6 +273,34 @@ mod tests {
         );
         let ignored: Vec<_> = found.ignored.iter().map(|i| &*i.text).collect();
         assert_eq!(ignored, ["unused = 1"]);
+    }
+
+    #[test]
+    fn a_statement_takes_along_tuple_assignments_and_imports() {
+        let text = "using A: B as C, D\nimport E.F\nusing G\nconst a, b = Int, Char\n\
+                    (c, d) = a, C\n\
+                    module M\n    using H: I as J\n    module N\n        const K = J\n        \
+                    precompile(f, (K, a))\n    end\nend\n\
+                    precompile(f, (C,))\nprecompile(F.g, (b, d))\nprecompile(J, (D.x,))\n\
+                    f(x) = a\nprecompile(f, (x == b,))\n";
+        let read = read(text);
+        assert_eq!(
+            read.statements,
+            [
+                "let\na, b = Int, Char\nJ = H.I\nK = J\nprecompile(f, (K, a))\nend",
+                "let\nC = A.B\nprecompile(f, (C,))\nend",
+                "let\nC = A.B\nF = E.F\na, b = Int, Char\n(c, d) = a, C\nprecompile(F.g, (b, d))\nend",
+                // `J` was imported into another module.
+                "let\nD = A.D\nprecompile(J, (D.x,))\nend",
+                "let\na, b = Int, Char\nprecompile(f, (x == b,))\nend",
+            ]
+        );
+        let ignored: Vec<_> = read
+            .ignored
+            .iter()
+            .map(|one| (one.line, &*one.text))
+            .collect();
+        assert_eq!(ignored, [(3, "using G"), (16, "f(x) = a")]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use super::lexer::{Brackets, Kind, Lexer, Symbols, Token, skip_blanks};
-use super::{Ignored, Recording};
+use super::{Ignored, Recording, imports};
 
 /// The maximum length of a plain statement, in bytes. It limits the search for a missing closing
 /// bracket, which would otherwise be repeated over the rest of the file.
@@ -71,11 +71,11 @@ struct Item {
     defines: bool,
 }
 
-/// An assignment to a name, which later statements may use.
+/// An assignment to names, or an import of a name, which later statements may use.
 struct Binding<'a> {
-    name: &'a str,
-    /// The whole assignment.
-    text: &'a str,
+    names: Vec<&'a str>,
+    /// The assignment.
+    text: String,
     /// Its line.
     line: usize,
 }
@@ -142,13 +142,21 @@ impl<'a> Reader<'a> {
 
     /// Takes note of an expression that is no statement.
     fn other(&mut self, start: usize, end: usize) {
-        if let Some(name) = self.assigned(start, end) {
-            let binding = Binding {
-                name,
-                text: &self.text[start..end],
-                line: self.line(start),
-            };
-            self.bindings.push(binding);
+        let line = self.line(start);
+        if let Some(names) = self.assigned(start, end) {
+            let text = self.text[start..end].trim_start_matches("const ").trim();
+            self.bindings.push(Binding {
+                names,
+                text: text.to_owned(),
+                line,
+            });
+        }
+        for (name, path) in imports::of(self.text, start, end) {
+            self.bindings.push(Binding {
+                names: vec![name],
+                text: format!("{name} = {path}"),
+                line,
+            });
         }
         let reason = match self.word(start) {
             "include" => "it includes another file: list that file in `statements`",
@@ -157,17 +165,34 @@ impl<'a> Reader<'a> {
         self.ignore(start, end, reason);
     }
 
-    /// Returns the name that an expression assigns to, as in `T = Int` and `const T = Int`.
-    fn assigned(&self, start: usize, end: usize) -> Option<&'a str> {
+    /// Returns the names that an expression assigns to, as in `T = Int`, `const T = Int` and
+    /// `const (a, b) = Int, Char`.
+    fn assigned(&self, start: usize, end: usize) -> Option<Vec<&'a str>> {
         let mut lexer = Lexer::new(&self.text[..end], start, Symbols::Escaped);
-        let mut name = lexer.next().ok()??;
-        if ["const", "local", "global"].contains(&self.spell(name)) {
-            name = lexer.next().ok()??;
+        let mut token = lexer.next().ok()??;
+        if ["const", "local", "global"].contains(&self.spell(token)) {
+            token = lexer.next().ok()??;
         }
-        let assign = lexer.next().ok()??;
-        let is_name = name.kind == Kind::Name;
-        let assigns = self.spell(assign) == "=" && !self.text[assign.end..].starts_with('=');
-        (is_name && assigns).then(|| self.spell(name))
+        let mut names = Vec::new();
+        loop {
+            let spelled = self.spell(token);
+            match token.kind {
+                Kind::Name => names.push(spelled),
+                Kind::Open | Kind::Close if ["(", ")"].contains(&spelled) => {}
+                Kind::Operator if spelled == "," => {}
+                Kind::Operator if spelled == "=" => break,
+                _ => return None,
+            }
+            let next = lexer.next().ok()??;
+            // `f(x) = …` and `a b` assign to nothing.
+            let follows_name = token.kind == Kind::Name;
+            if follows_name && matches!(next.kind, Kind::Name | Kind::Open) {
+                return None;
+            }
+            token = next;
+        }
+        let compares = self.text[token.end..].starts_with('=');
+        (!names.is_empty() && !compares).then_some(names)
     }
 
     /// Returns the assignments that an expression needs, in their order.
@@ -178,8 +203,9 @@ impl<'a> Reader<'a> {
         let mut names = names_in(expression);
         let mut needed = Vec::new();
         for binding in self.bindings.iter().rev() {
-            if names.remove(binding.name) {
-                names.extend(names_in(binding.text));
+            let used = binding.names.iter().filter(|name| names.remove(*name));
+            if used.count() > 0 {
+                names.extend(names_in(&binding.text));
                 needed.push(binding);
             }
         }
@@ -484,12 +510,9 @@ impl<'a> Reader<'a> {
         let mut statement = parts.collect::<Vec<_>>().join(" && ");
         let needed = self.needed(&statement);
         if !needed.is_empty() {
-            let texts: Vec<_> = needed.iter().map(|binding| binding.text).collect();
-            let texts = texts
-                .iter()
-                .map(|text| text.trim_start_matches("const ").trim());
+            let texts: Vec<_> = needed.iter().map(|binding| &*binding.text).collect();
             let lines: Vec<usize> = needed.iter().map(|binding| binding.line).collect();
-            let before = texts.collect::<Vec<_>>().join("\n");
+            let before = texts.join("\n");
             statement = format!("let\n{before}\n{statement}\nend");
             // They are part of a statement now.
             let ignored = &mut self.found.ignored;
