@@ -43,7 +43,7 @@ impl ToolCache {
             return Ok(there);
         }
         let folder = self.folder(version);
-        fs::create_dir_all(&folder)?;
+        sysforge_files::create_folders(&folder)?;
         let arch = arch_names(triplet.arch())[0];
         // Without locks, the second process fails at the rename.
         let _lock = exclusive(&folder.join(format!(".{arch}.lock")))?;
@@ -91,7 +91,7 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         let metadata = fs::symlink_metadata(&source)?;
         if metadata.is_dir() {
-            fs::create_dir(&target)?;
+            sysforge_files::create_folders(&target)?;
             copy_tree(&source, &target)?;
         } else if metadata.is_symlink() {
             copy_link(&source, &target)?;

@@ -157,7 +157,7 @@ async fn session(
     let home = context.work.path("home");
     let failed = |action| PathError::wrap(action, &home, SessionError::Path);
     unless_gone(std::fs::remove_dir_all(&home)).map_err(failed("remove"))?;
-    std::fs::create_dir_all(&home).map_err(failed("create"))?;
+    sysforge_files::create_folders(&home).map_err(failed("create"))?;
     let environment = context.environment.clean();
     let environment = environment
         .without("JULIA_DEPOT_PATH")

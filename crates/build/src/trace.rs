@@ -238,7 +238,7 @@ pub async fn trace(
     on: On<'_>,
 ) -> Result<Recorded, TraceError> {
     let folder = context.work.path(on.name());
-    std::fs::create_dir_all(&folder).map_err(PathError::wrap(
+    sysforge_files::create_folders(&folder).map_err(PathError::wrap(
         "create",
         &folder,
         TraceError::Path,

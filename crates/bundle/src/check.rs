@@ -352,7 +352,7 @@ impl Checker<'_> {
     fn place_files(&self) -> Result<(), BundleError> {
         let work = self.sandbox.work();
         let _ = std::fs::remove_dir_all(&work);
-        std::fs::create_dir_all(&work).map_err(BundleError::io("create", &work))?;
+        sysforge_files::create_folders(&work).map_err(BundleError::io("create", &work))?;
         for file in &self.run.files {
             let from = self.surroundings.project.join(file);
             if !from.is_file() {
@@ -363,7 +363,8 @@ impl Checker<'_> {
             }
             let to = work.join(file);
             if let Some(folder) = to.parent() {
-                std::fs::create_dir_all(folder).map_err(BundleError::io("create", folder))?;
+                sysforge_files::create_folders(folder)
+                    .map_err(BundleError::io("create", folder))?;
             }
             std::fs::copy(&from, &to).map_err(BundleError::io("copy", &from))?;
         }

@@ -21,7 +21,7 @@ pub(crate) struct Target {
 impl Target {
     /// Creates an empty folder.
     pub(crate) fn create(root: &Path) -> Result<Self, BundleError> {
-        std::fs::create_dir_all(root).map_err(BundleError::io("create", root))?;
+        sysforge_files::create_folders(root).map_err(BundleError::io("create", root))?;
         Ok(Self {
             root: root.to_owned(),
             files: Vec::new(),
@@ -86,7 +86,7 @@ impl Target {
     pub(crate) fn destination(&self, path: &Path) -> Result<PathBuf, BundleError> {
         let to = self.root.join(path);
         if let Some(folder) = to.parent() {
-            std::fs::create_dir_all(folder).map_err(BundleError::io("create", folder))?;
+            sysforge_files::create_folders(folder).map_err(BundleError::io("create", folder))?;
         }
         Ok(to)
     }

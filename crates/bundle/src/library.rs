@@ -150,7 +150,7 @@ impl Library {
     ///
     /// If it cannot be written, or a call does not fit.
     pub fn script(&self, interface: &Interface, folder: &Path) -> Result<Script, BundleError> {
-        std::fs::create_dir_all(folder).map_err(BundleError::io("create", folder))?;
+        sysforge_files::create_folders(folder).map_err(BundleError::io("create", folder))?;
         let path = folder.join("library.jl");
         let text = self.script_text(interface)?;
         write_whole(&path, text.as_bytes()).map_err(BundleError::io("write", &path))?;
@@ -359,7 +359,7 @@ impl LibraryFiles<'_> {
 
 /// Writes the initialization code into `folder` for the linker.
 pub fn write_init_object(folder: &Path) -> Result<PathBuf, BundleError> {
-    std::fs::create_dir_all(folder).map_err(BundleError::io("create", folder))?;
+    sysforge_files::create_folders(folder).map_err(BundleError::io("create", folder))?;
     let path = folder.join("init.o");
     write_whole(&path, INIT_OBJECT).map_err(BundleError::io("write", &path))?;
     Ok(path)

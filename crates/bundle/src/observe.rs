@@ -39,7 +39,7 @@ pub struct Planned {
 /// Writes a Julia script into `folder` for each run, which runs the app as its launcher does. They
 /// are workloads: the image should contain the code that they compile.
 pub fn scripts(apps: &[Planned], folder: &Path) -> Result<Vec<Script>, BundleError> {
-    std::fs::create_dir_all(folder).map_err(BundleError::io("create", folder))?;
+    sysforge_files::create_folders(folder).map_err(BundleError::io("create", folder))?;
     let mut scripts = Vec::new();
     for Planned { app, runs } in apps {
         for (index, run) in runs.iter().enumerate() {

@@ -72,7 +72,7 @@ impl Sandbox {
     ) -> Result<Self, BundleError> {
         for folder in [BUNDLE, WORK, TOOL, "tmp", "proc", "dev"] {
             let folder = root.join(folder);
-            std::fs::create_dir_all(&folder).map_err(BundleError::io("create", &folder))?;
+            sysforge_files::create_folders(&folder).map_err(BundleError::io("create", &folder))?;
         }
         let mut sandbox = Self {
             root: root.to_owned(),
@@ -196,7 +196,7 @@ fn copy_system_library(name: &str, root: &Path) -> Result<(), BundleError> {
     for path in all.filter(|path| path.is_file()) {
         let to = root.join(path.strip_prefix("/").unwrap_or(&path));
         if let Some(folder) = to.parent() {
-            std::fs::create_dir_all(folder).map_err(BundleError::io("create", folder))?;
+            sysforge_files::create_folders(folder).map_err(BundleError::io("create", folder))?;
         }
         std::fs::copy(&path, &to).map_err(BundleError::io("copy", &path))?;
     }

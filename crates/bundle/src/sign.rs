@@ -199,7 +199,7 @@ mod tests {
         let mut listed = Vec::new();
         for (path, content) in files {
             let to = dir.path().join("bundle").join(path);
-            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            sysforge_files::create_folders(to.parent().unwrap()).unwrap();
             std::fs::write(&to, content).unwrap();
             listed.push(BundledFile {
                 path: (*path).to_owned(),

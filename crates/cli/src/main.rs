@@ -19,7 +19,7 @@ use clap::FromArgMatches;
 use sysforge_output::print_error;
 use sysforge_plan::Class;
 use sysforge_plan::text::{escaped_lines, is_deceptive};
-use sysforge_process::interrupted;
+use sysforge_process::{interrupted, restrict_umask};
 
 use crate::args::Cli;
 use crate::failure::CliError;
@@ -83,6 +83,7 @@ fn run() -> u8 {
         Ok(cli) => cli,
         Err(code) => return code,
     };
+    restrict_umask();
     let session = Session::new(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -10,6 +10,8 @@ use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use crate::regular::for_owner;
+
 /// The exclusive right to create or remove something, held while this value exists.
 #[derive(Debug)]
 pub struct FileLock {
@@ -88,7 +90,8 @@ fn open(path: &Path) -> io::Result<File> {
         ));
     }
     let mut options = File::options();
-    options.create(true).truncate(false).write(true).open(path)
+    options.create(true).truncate(false).write(true);
+    for_owner(&mut options).open(path)
 }
 
 /// Returns whether the file system does not support locks, or the server of a network file system

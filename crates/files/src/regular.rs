@@ -2,7 +2,7 @@
 //! opening or reading a named pipe can block forever, a device may be endless, a file may be larger than
 //! the memory, and writing through a symbolic link changes another file.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -97,7 +97,7 @@ fn text(bytes: Vec<u8>) -> io::Result<String> {
 /// Creates a file, or empties it. Anything else of its name, except a folder, is replaced.
 pub fn create(path: &Path) -> io::Result<File> {
     remove_special(path)?;
-    File::create(path)
+    for_owner(File::options().write(true).create(true).truncate(true)).open(path)
 }
 
 /// Opens a file for reading and writing, and creates it if there is none. Anything else of its name,
@@ -106,7 +106,17 @@ pub fn open_or_create(path: &Path) -> io::Result<File> {
     remove_special(path)?;
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false);
-    options.open(path)
+    for_owner(&mut options).open(path)
+}
+
+/// Lets only the owner write a file that is created with these options, whatever the umask says.
+pub(crate) fn for_owner(options: &mut OpenOptions) -> &OpenOptions {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o644);
+    }
+    options
 }
 
 /// Removes a link, pipe or device, so that a file can take its place.

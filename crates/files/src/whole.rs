@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tempfile::TempPath;
 
+use crate::folders::create_folders;
+
 /// Number of attempts, and the time between two, for operations that Windows refuses temporarily.
 const MAX_ATTEMPTS: u32 = 40;
 const RETRY_DELAY: Duration = Duration::from_millis(250);
@@ -30,7 +32,7 @@ pub fn unless_gone<T: Default>(result: io::Result<T>) -> io::Result<T> {
 }
 
 /// Writes a file atomically: writes a temporary sibling, flushes it to the disk and renames it.
-/// Creates missing parents; permissions follow the umask.
+/// Creates missing parents. Only the owner may write it; who may read it follows the umask.
 ///
 /// # Errors
 ///
@@ -61,7 +63,7 @@ pub fn write_whole_with(
     path: &Path,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
-    write_whole_with_mode(path, 0o666, fill)
+    write_whole_with_mode(path, 0o644, fill)
 }
 
 /// Does the same as [`write_whole_with`], with a mode to which the umask is applied.
@@ -75,7 +77,7 @@ fn write_whole_with_mode(
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    create_folder(folder)?;
+    create_folders(folder)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".sysforge-");
     #[cfg(unix)]
@@ -88,15 +90,6 @@ fn write_whole_with_mode(
     let mut temporary = builder.tempfile_in(folder)?;
     fill(temporary.as_file_mut())?;
     persist(temporary.into_temp_path(), path)
-}
-
-/// Creates a folder and its parents.
-fn create_folder(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder).map_err(|error| match error.kind() {
-        // A file has the name of the folder.
-        ErrorKind::AlreadyExists => ErrorKind::NotADirectory.into(),
-        _ => error,
-    })
 }
 
 fn persist(mut temporary: TempPath, path: &Path) -> io::Result<()> {
@@ -186,20 +179,6 @@ mod tests {
         write_whole(&path, b"one").unwrap_err();
         assert_eq!(names(folder.path()), ["folder"]);
         sync_folder(folder.path()).unwrap();
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn written_files_have_the_permissions_of_new_files() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let folder = tempfile::tempdir().unwrap();
-        let mode = |name: &str| {
-            let metadata = fs::metadata(folder.path().join(name)).unwrap();
-            metadata.permissions().mode()
-        };
-        fs::write(folder.path().join("plain"), "").unwrap();
-        write_whole(&folder.path().join("whole"), b"").unwrap();
-        assert_eq!(mode("whole"), mode("plain"));
     }
 
     #[cfg(unix)]

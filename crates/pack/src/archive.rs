@@ -106,7 +106,7 @@ impl Packing {
         threads: usize,
         reporter: &Reporter,
     ) -> Result<Self, PackError> {
-        std::fs::create_dir_all(dist).map_err(PackError::io("create", dist))?;
+        sysforge_files::create_folders(dist).map_err(PackError::io("create", dist))?;
         let is_new = is_empty(dist);
         let archive = dist.join(format!("{id}.{}", format.extension()));
         let partial = dist.join(format!(".{id}.{}.partial", format.extension()));

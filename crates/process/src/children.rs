@@ -167,7 +167,7 @@ impl Children {
             source,
         };
         if let Some(parent) = program.log.parent() {
-            tokio::fs::create_dir_all(parent).await.map_err(log_error)?;
+            sysforge_files::create_folders(parent).map_err(log_error)?;
         }
         let log = sysforge_files::create(&program.log).map_err(log_error)?;
         let mut log = tokio::fs::File::from_std(log);

@@ -13,6 +13,7 @@ mod group;
 mod interrupt;
 mod output;
 mod replace;
+mod umask;
 mod vitals;
 
 pub use children::{Children, Finished, Program, redact};
@@ -22,3 +23,4 @@ pub use error::{Ended, ProcessError};
 pub use interrupt::{Signal, interrupted};
 pub use output::available_outputs;
 pub use replace::replace;
+pub use umask::restrict_umask;

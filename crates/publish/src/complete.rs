@@ -37,7 +37,7 @@ pub async fn complete(
     let mut fetched = Vec::new();
     for image in &index.images {
         if !present.contains(image.build_id()) {
-            std::fs::create_dir_all(&folder).map_err(at(&folder))?;
+            sysforge_files::create_folders(&folder).map_err(at(&folder))?;
             fetch(release, image, &folder, reporter).await?;
             fetched.push(image.build_id().clone());
         }

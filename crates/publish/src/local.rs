@@ -57,7 +57,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PublishError>
 /// Tries to lock a file, and creates its parent folders.
 pub(crate) fn try_lock(path: &Path) -> Result<LockAttempt, PublishError> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(at(folder))?;
+        sysforge_files::create_folders(folder).map_err(at(folder))?;
     }
     try_exclusive(path).map_err(at(path))
 }

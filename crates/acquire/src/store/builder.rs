@@ -53,7 +53,7 @@ impl Store {
         }
         let folder = self.root.join("making").join(name);
         unless_gone(fs::remove_dir_all(&folder)).map_err(Error::io("remove", &folder))?;
-        fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+        sysforge_files::create_folders(&folder).map_err(Error::io("create", &folder))?;
         Ok(EntrySlot::Free(EntryBuilder {
             store: self.clone(),
             id: id.clone(),

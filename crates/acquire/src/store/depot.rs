@@ -2,7 +2,6 @@
 //! writable. It is not an entry: it has no digest, and grows with every build. So it is listed and
 //! removed as a whole; missing packages are downloaded again.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -75,7 +74,7 @@ impl Store {
             return Ok(false);
         };
         let tmp = self.root().join("tmp");
-        fs::create_dir_all(&tmp).map_err(Error::io("create", &tmp))?;
+        sysforge_files::create_folders(&tmp).map_err(Error::io("create", &tmp))?;
         let folder = tempfile::Builder::new()
             .prefix("depot.")
             .tempdir_in(&tmp)
@@ -94,6 +93,8 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::PruneRules;
     use super::*;
 

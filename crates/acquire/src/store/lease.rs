@@ -1,7 +1,7 @@
 //! Leases protect the entries in use from `prune`. A reader holds a shared lock on a file that must
 //! be locked exclusively to remove the entry.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -27,7 +27,7 @@ impl Lease {
 pub(super) fn lease(path: &Path) -> Option<Lease> {
     if let Some(folder) = path.parent() {
         // An error here is reported when the file is opened.
-        let _ = fs::create_dir_all(folder);
+        let _ = sysforge_files::create_folders(folder);
     }
     let opened = File::options()
         .create(true)
@@ -58,6 +58,8 @@ pub(super) fn lease(path: &Path) -> Option<Lease> {
 mod tests {
     use sysforge_files::{LockAttempt, try_exclusive};
     use sysforge_plan::Sha256;
+
+    use std::fs;
 
     use super::super::{EntryId, Lookup, Store};
     use super::*;

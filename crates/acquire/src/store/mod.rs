@@ -123,7 +123,7 @@ impl Store {
     ///
     /// If the folder cannot be created or is not writable.
     pub fn check_writable(&self) -> std::io::Result<()> {
-        fs::create_dir_all(&self.root)?;
+        sysforge_files::create_folders(&self.root)?;
         let probe = tempfile::Builder::new()
             .prefix(".writable-")
             .tempfile_in(&self.root)
@@ -177,7 +177,7 @@ impl Store {
     /// Creates a folder to unpack an entry into, on the same file system as the store.
     pub(crate) fn temporary(&self, id: &EntryId) -> Result<tempfile::TempDir, Error> {
         let tmp = self.root.join("tmp");
-        fs::create_dir_all(&tmp).map_err(Error::io("create", &tmp))?;
+        sysforge_files::create_folders(&tmp).map_err(Error::io("create", &tmp))?;
         // Keep the path short for Windows: toolchains have deeply nested folders.
         tempfile::Builder::new()
             .prefix(&id.temporary_prefix())
@@ -322,7 +322,7 @@ pub async fn wait_for<E>(
 
 fn make_parent(path: &Path) -> Result<(), Error> {
     match path.parent() {
-        Some(parent) => fs::create_dir_all(parent).map_err(Error::io("create", parent)),
+        Some(parent) => sysforge_files::create_folders(parent).map_err(Error::io("create", parent)),
         None => Ok(()),
     }
 }

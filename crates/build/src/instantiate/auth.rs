@@ -36,7 +36,7 @@ impl AuthFile {
             .ok()
             .filter(|text| !text.is_empty());
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(failed)?;
+            sysforge_files::create_folders(folder).map_err(failed)?;
         }
         // The value is created before the file, so that every exit removes the file.
         let file = Self { path, earlier };

@@ -429,7 +429,7 @@ fn manifest(file: &Path) -> Result<Manifest, InstantiateError> {
 
 fn write(path: &Path, text: &str) -> Result<(), InstantiateError> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(io("create", folder))?;
+        sysforge_files::create_folders(folder).map_err(io("create", folder))?;
     }
     sysforge_files::write_whole(path, text.as_bytes()).map_err(io("write", path))
 }

@@ -20,7 +20,7 @@ pub(super) async fn depot(depot: &Path, reporter: &Reporter) -> Result<FileLock,
     };
     let path = depot.join(LOCK);
     if let Some(logs) = path.parent() {
-        std::fs::create_dir_all(logs).map_err(unwritable)?;
+        sysforge_files::create_folders(logs).map_err(unwritable)?;
     }
     let mut waiting = None;
     loop {

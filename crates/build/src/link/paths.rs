@@ -29,7 +29,7 @@ pub(super) fn move_into_place(partial: &Path, output: &Path) -> Result<(), LinkE
 }
 
 pub(super) fn create_dir(path: &Path) -> Result<(), LinkError> {
-    std::fs::create_dir_all(path).map_err(PathError::wrap("create", path, LinkError::Path))
+    sysforge_files::create_folders(path).map_err(PathError::wrap("create", path, LinkError::Path))
 }
 
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, LinkError> {

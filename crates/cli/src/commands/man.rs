@@ -18,7 +18,7 @@ pub(crate) fn run(args: &ManArgs, session: &Session) -> Outcome {
     match &args.out {
         Some(folder) => {
             let folder = absolute(folder);
-            let written = std::fs::create_dir_all(&folder)
+            let written = sysforge_files::create_folders(&folder)
                 .and_then(|()| write_all(&root, &folder))
                 .map_err(PathError::wrap("write", &folder, EngineError::Path))?;
             for path in written {

@@ -180,7 +180,7 @@ fn write_release(
         // would be removed as remains of an earlier run.
         std::fs::remove_file(&partial).map_err(at(&partial))?;
     }
-    std::fs::create_dir_all(&partial).map_err(at(&partial))?;
+    sysforge_files::create_folders(&partial).map_err(at(&partial))?;
     remove_strangers(&partial, bundle)?;
     let mut sent = 0;
     for asset in &bundle.assets {

@@ -201,7 +201,7 @@ pub fn write(
         check_editor_settings(image, &start, &program)?;
     }
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(at(folder))?;
+        sysforge_files::create_folders(folder).map_err(at(folder))?;
     }
     let text = integration.text(image, &start, &program);
     write_whole(&path, text.as_bytes()).map_err(at(&path))?;

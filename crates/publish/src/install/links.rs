@@ -23,7 +23,7 @@ pub(super) fn link(
     names: &[String],
     bin: &Path,
 ) -> Result<Vec<PathBuf>, InstallError> {
-    std::fs::create_dir_all(bin).map_err(at(bin))?;
+    sysforge_files::create_folders(bin).map_err(at(bin))?;
     let bin = std::path::absolute(bin).map_err(at(bin))?;
     // Other releases of the same app are in the same store.
     let store = folder.parent().unwrap_or(folder);
