@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use sysforge_plan::JuliaFacts;
+use sysforge_plan::generation::Generation;
 use sysforge_plan::manifest::Manifest;
 
 use sysforge_process::Environment;
@@ -31,7 +32,8 @@ impl Depots {
     /// Returns the depots that Julia would use in this environment: those of `JULIA_DEPOT_PATH`,
     /// otherwise `.julia` in the home directory. A `given` one comes first. These rules are
     /// implemented only here. Paths are made absolute, because children may start in other folders.
-    pub fn of(environment: &Environment, given: Option<&Path>) -> Self {
+    /// If it is not known which `julia` will be used, the depots are those that some Julia uses.
+    pub fn of(environment: &Environment, given: Option<&Path>, julia: Option<&Generation>) -> Self {
         // Same as Julia's `homedir`.
         let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
         let home = environment.get(home).filter(|home| !home.is_empty());
@@ -42,10 +44,10 @@ impl Depots {
             // An empty variable means no depot.
             Some(path) if path.is_empty() => {}
             Some(path) => {
-                for entry in split(path) {
-                    // An empty entry means the default depots.
+                let in_place = julia.is_none_or(|julia| julia.user_depot_in_empty_entries);
+                for (position, entry) in split(path).into_iter().enumerate() {
                     folders.extend(match entry.as_os_str().is_empty() {
-                        true => user.clone(),
+                        true => user.clone().filter(|_| in_place || position == 0),
                         false => Some(with_home(entry, home.as_deref())),
                     });
                 }
@@ -113,6 +115,28 @@ impl Depots {
         folders.into_iter().find(|folder| folder.is_dir())
     }
 
+    /// Returns the registries that Pkg cannot read, each with the reason: a Pkg that was killed or an
+    /// older one left them. Packed registries are files, and are not among them.
+    pub fn unusable_registries(&self) -> Vec<(PathBuf, String)> {
+        let registries = self.folders.iter().map(|depot| depot.join("registries"));
+        let entries = registries.filter_map(|folder| std::fs::read_dir(folder).ok());
+        let mut folders: Vec<PathBuf> = entries
+            .flat_map(|entries| entries.flatten().map(|entry| entry.path()))
+            .filter(|path| path.is_dir())
+            .collect();
+        folders.sort();
+        let with_reason = |folder: PathBuf| {
+            let packed = folder.with_extension("toml");
+            // Pkg prefers the packed registry of the same name.
+            if packed.is_file() {
+                return None;
+            }
+            let why = registry_problem(&folder)?;
+            Some((folder, why))
+        };
+        folders.into_iter().filter_map(with_reason).collect()
+    }
+
     /// Returns the packages of a manifest that must be downloaded: no depot contains them.
     pub fn missing(&self, manifest: &Manifest) -> Vec<MissingPackage> {
         let entries = manifest.packages.iter();
@@ -129,6 +153,32 @@ impl Depots {
         });
         missing.collect()
     }
+}
+
+/// Returns why a folder is no registry, if it is none.
+fn registry_problem(folder: &Path) -> Option<String> {
+    const NAME: &str = "Registry.toml";
+    let text = match sysforge_files::read_text(folder.join(NAME)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Some(format!("it has no {NAME}"));
+        }
+        Err(error) => return Some(format!("its {NAME} cannot be read: {error}")),
+    };
+    let Ok(table) = text.parse::<toml::Table>() else {
+        return Some(format!("its {NAME} is not TOML"));
+    };
+    let lacking = ["name", "uuid", "packages"];
+    let lacking = lacking.into_iter().find(|key| !table.contains_key(*key))?;
+    Some(format!("its {NAME} has no `{lacking}`"))
+}
+
+/// What to type about a registry that Pkg cannot read.
+pub fn registry_hint(folder: &Path) -> String {
+    format!(
+        "remove this folder; Pkg downloads the registry again when it needs it: `rm -r {}`",
+        sysforge_plan::text::quoted(&folder.display().to_string())
+    )
 }
 
 /// Splits a list of depots as Julia does: on Windows, quotes have no meaning, unlike in
@@ -254,9 +304,84 @@ mod tests {
     }
 
     #[test]
+    fn registries_that_pkg_cannot_read_are_named_with_the_reason() {
+        let depot = tempfile::tempdir().unwrap();
+        let depots = Depots::of(&environment(&[]), Some(depot.path()), None);
+        assert!(depots.unusable_registries().is_empty());
+        let registries = depot.path().join("registries");
+        let put = |name: &str, text: Option<&str>| {
+            std::fs::create_dir_all(registries.join(name)).unwrap();
+            if let Some(text) = text {
+                std::fs::write(registries.join(name).join("Registry.toml"), text).unwrap();
+            }
+        };
+        put("Good", Some("name = \"Good\"\nuuid = \"x\"\n[packages]\n"));
+        put("Packed", None);
+        std::fs::write(registries.join("Packed.toml"), "").unwrap();
+        put("Bare", None);
+        put("Cut", Some("name = \"Cu"));
+        put("Empty", Some(""));
+        put("Folder", None);
+        std::fs::create_dir(registries.join("Folder/Registry.toml")).unwrap();
+        let found = depots.unusable_registries();
+        let said: Vec<_> = found
+            .iter()
+            .map(|(folder, why)| (folder.file_name().unwrap().to_str().unwrap(), why.as_str()))
+            .collect();
+        assert_eq!(
+            said[..3],
+            [
+                ("Bare", "it has no Registry.toml"),
+                ("Cut", "its Registry.toml is not TOML"),
+                ("Empty", "its Registry.toml has no `name`"),
+            ]
+        );
+        assert_eq!((said.len(), said[3].0), (4, "Folder"));
+        assert!(registry_hint(&found[0].0).contains("rm -r "));
+    }
+
+    /// As `init_depot_path` of Julia 1.5.3 and 1.12.5 reads them.
+    #[test]
+    fn an_empty_entry_is_read_as_the_julia_of_the_build_reads_it() {
+        let (home, user) = match cfg!(windows) {
+            true => (("USERPROFILE", r"C:\me"), r"C:\me\.julia"),
+            false => (("HOME", "/me"), "/me/.julia"),
+        };
+        let (a, b) = if cfg!(windows) {
+            (r"C:\a", r"C:\b")
+        } else {
+            ("/a", "/b")
+        };
+        let separator = if cfg!(windows) { ";" } else { ":" };
+        let of = |entries: &[&str], minor: u64| {
+            let julia = sysforge_plan::JuliaVersion::new(1, minor, 0);
+            let path = ("JULIA_DEPOT_PATH", &*entries.join(separator));
+            let julia = Generation::of(&julia);
+            let depots = Depots::of(&environment(&[home, path]), None, julia);
+            let folders = depots.folders.iter();
+            folders.map(|f| f.display().to_string()).collect::<Vec<_>>()
+        };
+        for (entries, before, since) in [
+            (&["", a][..], &[user, a][..], &[user, a][..]),
+            (&[a, ""], &[a, user], &[a]),
+            (&[a, "", b], &[a, user, b], &[a, b]),
+            (&["", ""], &[user], &[user]),
+            (&["", a, ""], &[user, a], &[user, a]),
+            (&[""], &[], &[]),
+        ] {
+            for minor in [5, 10] {
+                assert_eq!(of(entries, minor), before, "{entries:?} 1.{minor}");
+            }
+            for minor in [11, 12, 13] {
+                assert_eq!(of(entries, minor), since, "{entries:?} 1.{minor}");
+            }
+        }
+    }
+
+    #[test]
     fn depots_follow_julias_rules() {
         let of = |variables: &[(&str, &str)], given: Option<&str>| {
-            let depots = Depots::of(&environment(variables), given.map(Path::new));
+            let depots = Depots::of(&environment(variables), given.map(Path::new), None);
             let folders = depots.folders.iter();
             folders.map(|f| f.display().to_string()).collect::<Vec<_>>()
         };
@@ -273,7 +398,7 @@ mod tests {
         let here = |name: &str| here.join(name).display().to_string();
         let path = ("JULIA_DEPOT_PATH", "here");
         assert_eq!(of(&[home, path], None), [here("here")]);
-        let relative = Depots::of(&environment(&[home, path]), None);
+        let relative = Depots::of(&environment(&[home, path]), None, None);
         assert!(!relative.default, "a child may start in another folder");
         if cfg!(windows) {
             let path = ("JULIA_DEPOT_PATH", r#"E:\a;~\b;F:/c "d" e;"#);
@@ -336,7 +461,7 @@ mod tests {
              [[Local]]\npath = \"Local\"\nuuid = \"ade2ca70-3891-5945-98fb-dc099432e06b\"\n",
         )
         .unwrap();
-        let depots = Depots::of(&environment(&[]), Some(depot.path()));
+        let depots = Depots::of(&environment(&[]), Some(depot.path()), None);
         let missing = depots.missing(&manifest);
         assert_eq!(missing.len(), 1);
         assert_eq!(missing[0].to_string(), "Built 1.0.0");

@@ -466,9 +466,11 @@ impl Script<'_> {
         let temporary = depot.join(TEMPORARY);
         // Files left by a killed installation.
         let _ = std::fs::remove_dir_all(&temporary);
-        std::fs::create_dir_all(&temporary).map_err(|source| InstantiateError::Unwritable {
-            depot: depot.to_owned(),
-            source,
+        sysforge_files::create_folders(&temporary).map_err(|source| {
+            InstantiateError::Unwritable {
+                depot: depot.to_owned(),
+                source,
+            }
         })?;
         let _cleanup = RemoveOnDrop(temporary.clone());
         let mut environment = request
@@ -517,7 +519,7 @@ impl Script<'_> {
                 if error.class() == Class::Machine {
                     registries.remove_changed();
                 }
-                Err(error)
+                Err(error.of_registry(depots.unusable_registries()))
             }
         }
     }

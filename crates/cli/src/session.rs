@@ -175,13 +175,11 @@ impl Session {
 /// The engine, with the settings of the options and the environment.
 fn engine(global: &Global, variables: &Variables) -> Engine {
     let environment = Environment::new(variables.iter());
-    let depots = Depots::of(&environment, None);
-    let depots = depots.folders().iter().map(|depot| absolute(depot));
     let location = Location {
         here: std::env::current_dir().unwrap_or_default(),
         project: global.project.clone(),
         home: std::env::home_dir(),
-        depots: depots.collect(),
+        depots: Depots::of(&environment, None, None).folders().to_vec(),
     };
     let trust = &global.trust;
     let mut engine = Engine::new(None, location, environment);

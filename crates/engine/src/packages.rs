@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sysforge_build::depots::Depots;
-use sysforge_build::instantiate::shown_server;
+use sysforge_build::depots::{Depots, registry_hint};
+use sysforge_build::instantiate::{may_need_registry, shown_server};
+use sysforge_plan::generation::Generation;
 use sysforge_plan::plan::Build;
 
 use crate::engine::Engine;
@@ -22,7 +23,8 @@ pub fn depots(
     let given = named_depot(engine, files, options);
     let settings = build.into_iter().flat_map(|build| &build.settings.env);
     let environment = engine.environment.clone().with_all(settings);
-    Depots::of(&environment, given.as_deref())
+    let julia = build.and_then(|build| Generation::of(build.julia.version()));
+    Depots::of(&environment, given.as_deref(), julia)
 }
 
 /// Returns the depot that the options, the environment or Sysimage.toml name.
@@ -35,6 +37,21 @@ pub(crate) fn named_depot(
     let configured = configured.map(|depot| files.folder.join(depot));
     let given = options.depot.as_deref().or(engine.depot.as_deref());
     given.map(|depot| engine.absolute(depot)).or(configured)
+}
+
+/// Warns of registries that Pkg cannot read, if resolving the versions may need one.
+pub(crate) fn warn_of_registries(engine: &Engine, files: &ProjectFiles) {
+    if !may_need_registry(&files.file) {
+        return;
+    }
+    let depots = depots(engine, files, None, &PackageOptions::default());
+    for (folder, why) in depots.unusable_registries() {
+        let text = format!(
+            "{} is not a registry that Pkg can read: {why}",
+            folder.display()
+        );
+        engine.reporter.warn(text, Some(registry_hint(&folder)));
+    }
 }
 
 /// Returns the package server, as text for messages; `None` if packages come from git repositories.

@@ -18,6 +18,10 @@ pub struct Generation {
     pub extensions: bool,
     /// Whether Pkg reads `[sources]` of project files (since 1.11).
     pub sources: bool,
+    /// Whether an empty entry of `JULIA_DEPOT_PATH` stands for all default depots; since 1.11 it
+    /// stands for those shipped with Julia, and the user's depot comes first if the first entry is
+    /// empty.
+    pub user_depot_in_empty_entries: bool,
     /// Whether package images exist (since 1.9). They hide native code from `--trace-compile`, so
     /// tracing and emitting need `--pkgimages=no`.
     pub package_images: bool,
@@ -120,6 +124,7 @@ const V1_5: Generation = Generation {
     interactive: &[],
     extensions: false,
     sources: false,
+    user_depot_in_empty_entries: true,
     package_images: false,
     ships_lld: false,
     image_threads: false,
@@ -200,6 +205,7 @@ const V1_11: Generation = Generation {
         ..V1_10.memory
     },
     sources: true,
+    user_depot_in_empty_entries: false,
     ..V1_10
 };
 const V1_12: Generation = Generation {

@@ -9,7 +9,7 @@ use sysforge_plan::{Class, Evidence, Explain, PathError, units};
 use sysforge_process::ProcessError;
 
 use super::report::{Answer, Report};
-use crate::depots::MissingPackage;
+use crate::depots::{MissingPackage, registry_hint};
 use crate::workdir::{WorkDir, WorkDirError};
 
 /// Packages could not be installed.
@@ -59,6 +59,13 @@ pub enum InstantiateError {
         wanted: Vec<String>,
         limit: Duration,
         evidence: Evidence,
+    },
+    #[error("Pkg failed, and {} is not a registry that it can read: {why}", .folder.display())]
+    Registry {
+        folder: PathBuf,
+        why: String,
+        /// What Pkg said.
+        failure: Box<Self>,
     },
     #[error("the Julia that installs packages failed")]
     Julia(#[source] Box<ProcessError>),
@@ -465,6 +472,27 @@ impl InstantiateError {
         }
     }
 
+    /// Names a registry that Pkg cannot read, if there is one, and Pkg's failure may be due to it.
+    pub(super) fn of_registry(self, unusable: Vec<(PathBuf, String)>) -> Self {
+        let may_be_due = matches!(
+            &self,
+            Self::Pkg {
+                failure: PkgFailure::NotRegistered(_)
+                    | PkgFailure::Unsatisfiable
+                    | PkgFailure::Other,
+                ..
+            }
+        );
+        match unusable.into_iter().next() {
+            Some((folder, why)) if may_be_due => Self::Registry {
+                folder,
+                why,
+                failure: Box::new(self),
+            },
+            _ => self,
+        }
+    }
+
     /// Sets the package server that was used: `None` if packages come from git repositories.
     pub(super) fn of_server(mut self, used: Option<String>) -> Self {
         match &mut self {
@@ -566,6 +594,7 @@ impl Explain for InstantiateError {
             | Self::Source { .. }
             | Self::NoWorkloadEnvironment { .. }
             | Self::Toml(_) => Class::Usage,
+            Self::Registry { failure, .. } => failure.class(),
             Self::Pkg { failure, .. } => failure.class(),
             Self::Julia(source) => source.class_or(Class::Julia),
             Self::Io(error) => error.class(Class::Usage),
@@ -598,6 +627,12 @@ impl Explain for InstantiateError {
                  packages"
                     .to_owned(),
             ],
+            Self::Registry {
+                folder, failure, ..
+            } => [registry_hint(folder)]
+                .into_iter()
+                .chain(failure.hints())
+                .collect(),
             Self::Pkg { failure, .. } => vec![failure.hint().to_owned()],
             Self::Julia(source) => source.hints(),
             Self::Toml(error) => error.hints(),
@@ -619,6 +654,7 @@ impl Explain for InstantiateError {
                 tail: said.clone(),
                 log: log.clone(),
             }),
+            Self::Registry { failure, .. } => failure.evidence(),
             Self::Julia(source) => source.evidence(),
             Self::Stalled { evidence, .. } => Some(evidence.clone()),
             _ => None,

@@ -35,6 +35,29 @@ pub(super) fn depot(files: &ProjectFiles, engine: &Engine) -> Finding {
     }
 }
 
+/// Returns a finding for each registry that Pkg cannot read, if one may be needed.
+pub(super) fn registries(files: &ProjectFiles, engine: &Engine) -> Vec<Finding> {
+    if !instantiate::may_need_registry(&files.file) {
+        return Vec::new();
+    }
+    let depots = packages::depots(engine, files, None, &PackageOptions::default());
+    let unusable = depots.unusable_registries().into_iter();
+    unusable
+        .map(|(folder, why)| {
+            let found = format!(
+                "{} is not a registry that Pkg can read: {why}",
+                folder.display()
+            );
+            Finding::bad(
+                "registries",
+                State::Warning,
+                found,
+                depots::registry_hint(&folder),
+            )
+        })
+        .collect()
+}
+
 /// Checks how many packages have to be installed, and whether they can be. `None` if there are
 /// none.
 pub(super) async fn missing(planned: &Planned, engine: &Engine) -> Option<Finding> {
