@@ -137,12 +137,14 @@ pub async fn diagnose(subject: &Subject<'_>, engine: &Engine) -> Diagnosis {
             findings.push(Finding::missing("base", &failure, "base = \"shipped\""));
         }
         findings.push(packages::depot(&planned.files, engine));
+        findings.extend(packages::registries(&planned.files, engine));
         findings.extend(packages::missing(planned, engine).await);
         findings.extend(packages::committed(&planned.files, engine).await);
         let builds = planned.plan.builds.iter();
         let each = builds.map(|build| planned.emission(build, &ImageOptions::default()).memory);
         expected = each.max();
     }
+    findings.extend(images::unusable(engine));
     findings.extend(images::conflicting(
         subject.active_project.as_deref(),
         engine,

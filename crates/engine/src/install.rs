@@ -15,7 +15,7 @@ use sysforge_plan::explain::causes;
 use sysforge_plan::release::choose::{Kind, Machine, julias, kinds};
 use sysforge_plan::release::cpu::Cpu;
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
-use sysforge_plan::{JuliaFacts, Step};
+use sysforge_plan::{JuliaFacts, Reporter, Step};
 use sysforge_publish::install::open_release::SourceOptions;
 use sysforge_publish::install::{
     self, Attested, Images, InstallError, Installation, Installed, OpenRelease, Signed, SignedFor,
@@ -345,6 +345,16 @@ impl Installer<'_> {
         Ok(Some(new))
     }
 
+    /// Returns the installed images, and warns of folders among them that are ignored.
+    ///
+    /// # Errors
+    ///
+    /// If the folder of the installed images cannot be read.
+    pub fn list(&self) -> Result<Vec<Installed>, InstallError> {
+        warn_of_unusable(&self.images, &self.engine.reporter)?;
+        self.images.list()
+    }
+
     /// Upgrades the installed images that `name` matches, or all of them, and returns the images
     /// that are now installed. If one upgrade fails, the others continue.
     ///
@@ -362,6 +372,9 @@ impl Installer<'_> {
             None => self.images.list()?,
         };
         let reporter = &self.engine.reporter;
+        if name.is_none() {
+            warn_of_unusable(&self.images, reporter)?;
+        }
         let (mut now, mut failed) = (Vec::new(), None::<Failure>);
         let mut silent = BTreeSet::new();
         for old in &all {
@@ -409,8 +422,15 @@ impl Installer<'_> {
     pub async fn remove_named(&self, name: &str) -> Result<Vec<Installed>, Failure> {
         let reporter = &self.engine.reporter;
         let mut removed = self.images.finish_removals(name);
+        let unusable = self.images.remove_unusable(name)?;
+        for image in &unusable {
+            reporter.note(format!(
+                "removed {}; launchers that start it are left, because nothing tells which they are",
+                image.folder.display()
+            ));
+        }
         let named = match self.images.named(name) {
-            Err(_) if !removed.is_empty() => Vec::new(),
+            Err(_) if !removed.is_empty() || !unusable.is_empty() => Vec::new(),
             named => named?,
         };
         for installed in &removed {
@@ -503,6 +523,18 @@ impl Engine {
             reporter: &self.reporter,
         }
     }
+}
+
+/// Warns of the folders among the installed images that are ignored.
+///
+/// # Errors
+///
+/// If the folder of the installed images cannot be read.
+pub(crate) fn warn_of_unusable(images: &Images, reporter: &Reporter) -> Result<(), InstallError> {
+    for image in images.unusable()? {
+        reporter.warn(image.to_string(), Some(image.hint()));
+    }
+    Ok(())
 }
 
 /// Returns the rows of a table of installed images, with a heading.

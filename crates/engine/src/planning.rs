@@ -23,6 +23,7 @@ use sysforge_publish::install::Installed;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
+use crate::install::warn_of_unusable;
 use crate::options::{BuildOptions, ImageOptions, PackageOptions, linker};
 use crate::packages;
 use crate::paths::require_folder;
@@ -233,6 +234,7 @@ pub async fn plan(
         instantiate::require_sources(&files.file)?;
     }
     resolve_bases(engine, &mut plan).await?;
+    packages::warn_of_registries(engine, &files);
     for warning in &plan.warnings {
         let hint = Some(warning.hint.clone());
         engine.reporter.warn(&warning.message, hint);
@@ -253,8 +255,14 @@ pub async fn plan(
 pub async fn resolve_bases(engine: &Engine, plan: &mut Plan) -> Result<(), Failure> {
     for build in &mut plan.builds {
         if let Base::Release { release, file } = &mut build.settings.base {
-            let installed = engine.images()?.list().map_err(Failure::from)?;
-            let image = installed_base(&installed, release, &build.julia, build.triplet)?;
+            let images = engine.images()?;
+            let installed = images.list().map_err(Failure::from)?;
+            let found = installed_base(&installed, release, &build.julia, build.triplet);
+            if found.is_err() {
+                // It may be one that cannot be used.
+                warn_of_unusable(&images, &engine.reporter)?;
+            }
+            let image = found?;
             *file = Some(image);
         }
     }

@@ -172,7 +172,8 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, PublishError> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(at(folder))? {
         let path = entry.map_err(at(folder))?.path();
-        if path.is_file() {
+        // A receipt that is a folder or a pipe is an error when it is read.
+        if path.is_file() || path.to_string_lossy().ends_with(RECEIPT_END) {
             all.push(path);
         }
     }

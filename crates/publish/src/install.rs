@@ -14,6 +14,7 @@ mod remove;
 pub mod source;
 mod start_files;
 pub mod trust;
+mod unusable;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -31,6 +32,7 @@ pub use images::{Images, Installed};
 pub use open_release::{OpenRelease, SignedFor};
 pub use source::Source;
 pub use trust::{Attested, Signed};
+pub use unusable::UnusableImage;
 
 use crate::archive;
 use crate::documents::notes::size;

@@ -18,7 +18,7 @@ pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
     let installer = installer(session, args.yes)?;
     match (&args.command, &args.source) {
         (Some(InstallCommand::List), _) => {
-            let images = installer.images.list()?;
+            let images = installer.list()?;
             if images.is_empty() && !session.global.json {
                 session.terminal.say("no image is installed");
             } else {

@@ -3,13 +3,28 @@
 use std::path::{Path, PathBuf};
 
 use sysforge_plan::image_environment::conflicts;
-use sysforge_publish::install::Installed;
+use sysforge_publish::install::{Installed, UnusableImage};
 
 use super::{Finding, State};
 use crate::engine::Engine;
 use crate::project::{Location, ProjectFiles};
 
 const CHECK: &str = "images";
+
+/// Returns a finding for each folder among the installed images that is ignored.
+pub(super) fn unusable(engine: &Engine) -> Vec<Finding> {
+    let images = engine
+        .images()
+        .ok()
+        .and_then(|images| images.unusable().ok());
+    let finding =
+        |image: UnusableImage| Finding::bad(CHECK, State::Warning, image.to_string(), image.hint());
+    images
+        .unwrap_or_default()
+        .into_iter()
+        .map(finding)
+        .collect()
+}
 
 /// Returns a finding for each image that has a package in another version than a project. The
 /// projects are that of the current folder, and `active`, the one that the shell activates.

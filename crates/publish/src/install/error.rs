@@ -6,6 +6,7 @@ use sysforge_plan::release::choose::Kind;
 use sysforge_plan::{Class, Evidence, Explain, Sha256};
 use sysforge_process::ProcessError;
 
+use super::unusable::UnusableImage;
 use crate::error::PublishError;
 use crate::signing::SigningError;
 
@@ -107,6 +108,8 @@ pub enum InstallError {
         name: String,
         nearest: Option<String>,
     },
+    #[error("{0}")]
+    Unusable(UnusableImage),
     #[error("could not remove {}", .folder.display())]
     Held {
         folder: PathBuf,
@@ -231,6 +234,7 @@ impl Explain for InstallError {
                 let list = "`sysforge install list` shows the installed images";
                 return sysforge_plan::explain::did_you_mean(nearest.as_deref(), list);
             }
+            Self::Unusable(image) => return vec![image.hint()],
             Self::Channel(_) => "name the channel as the image, for instance `--juliaup insurance`",
             Self::Held { .. } => {
                 "the image is still installed; on Windows a Julia that runs with it must end first, \

@@ -7,18 +7,19 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use sysforge_acquire::store::{remove_leftovers, wait_for};
-use sysforge_files::{FileLock, read_regular, rename};
+use sysforge_files::{FileLock, read_regular, rename, unless_gone};
 use sysforge_plan::app::IMAGE_FOLDER;
 use sysforge_plan::receipt::{PackageRecord, Receipt};
 use sysforge_plan::release::ReleaseImage;
 use sysforge_plan::release::choose::Kind;
 use sysforge_plan::text::{self, FileName, ImageName, Tag};
-use sysforge_plan::{BuildId, JuliaBuild, Reporter, Sha256, explain, image_environment};
+use sysforge_plan::{BuildId, JuliaBuild, Reporter, Sha256, explain, image_environment, json};
 
 use super::error::InstallError;
 use super::order::order;
 use super::source::Source;
 use super::start_files::write_environment;
+use super::unusable::UnusableImage;
 use super::{Installation, unpack};
 use crate::archive;
 use crate::local::{self, at};
@@ -248,22 +249,64 @@ impl Images {
 
     /// Returns all installed images, sorted by name.
     pub fn list(&self) -> Result<Vec<Installed>, InstallError> {
+        Ok(self.survey()?.0)
+    }
+
+    /// Returns the folders that hold no usable image, for example because another program changed
+    /// their notes, sorted by name.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be read.
+    pub fn unusable(&self) -> Result<Vec<UnusableImage>, InstallError> {
+        Ok(self.survey()?.1)
+    }
+
+    fn survey(&self) -> Result<(Vec<Installed>, Vec<UnusableImage>), InstallError> {
+        let (mut usable, mut unusable) = (Vec::new(), Vec::new());
         let entries = match std::fs::read_dir(&self.root) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok((usable, unusable));
+            }
             Err(error) => return Err(at(&self.root)(error).into()),
         };
-        let mut all: Vec<Installed> = entries
-            .flatten()
-            .filter_map(|entry| read_note(&entry.path()))
-            .collect();
-        all.sort_by(|a, b| (&a.build_id, &a.tag).cmp(&(&b.build_id, &b.tag)));
+        for entry in entries.flatten() {
+            let folder = entry.path();
+            // What is being installed or removed, downloads and locks.
+            let is_temporary = entry.file_name().to_string_lossy().starts_with('.');
+            match check_note(&folder) {
+                Ok(installed) => usable.push(installed),
+                Err(why) if folder.is_dir() && !is_temporary => {
+                    unusable.push(UnusableImage { folder, why });
+                }
+                Err(_) => {}
+            }
+        }
+        usable.sort_by(|a, b| (&a.build_id, &a.tag).cmp(&(&b.build_id, &b.tag)));
+        unusable.sort_by(|a, b| a.folder.cmp(&b.folder));
+        Ok((usable, unusable))
+    }
+
+    /// Removes the folders without a usable image that `name` matches, and returns them. Nothing
+    /// that their notes name is touched.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be removed.
+    pub fn remove_unusable(&self, name: &str) -> Result<Vec<UnusableImage>, InstallError> {
+        let mut all = self.unusable()?;
+        all.retain(|image| image.is_named(name));
+        for image in &all {
+            let gone = self.move_to_trash(&image.folder)?;
+            unless_gone(gone.close()).map_err(at(&image.folder))?;
+        }
         Ok(all)
     }
 
     /// Returns the installed images that `name` matches, by name or build identifier.
     pub fn named(&self, name: &str) -> Result<Vec<Installed>, InstallError> {
-        let all = self.list()?;
+        let (all, unusable) = self.survey()?;
         let names = all
             .iter()
             .flat_map(|image| [image.name.as_str(), image.build_id.as_str()]);
@@ -271,6 +314,9 @@ impl Images {
         let mut all = all;
         all.retain(|image| image.is_named(name));
         if all.is_empty() {
+            if let Some(image) = unusable.into_iter().find(|image| image.is_named(name)) {
+                return Err(InstallError::Unusable(image));
+            }
             let name = name.to_owned();
             return Err(InstallError::NotInstalled { name, nearest });
         }
@@ -423,7 +469,7 @@ impl Images {
         turn: &InstallLock,
     ) -> Result<PathBuf, InstallError> {
         let folder = self.root.join(PARTIAL);
-        std::fs::create_dir_all(&folder).map_err(at(&folder))?;
+        sysforge_files::create_folders(&folder).map_err(at(&folder))?;
         let digest = image.archive.sha256;
         Ok(folder.join(match turn.lock.is_real() {
             true => format!("{digest}.archive"),
@@ -515,20 +561,42 @@ fn folder_name(build_id: &BuildId, sha256: Sha256) -> String {
     format!("{build_id}-{}", sha256.short(12))
 }
 
-/// Reads the note of the image in `folder`; `None` if there is no complete image. The image's folder
-/// is that of its note, whatever the note contains: a foreign note must not make `remove` and
-/// `upgrade` touch another folder.
+/// Reads the note of the image in `folder`; `None` if there is no complete image.
 fn read_note(folder: &Path) -> Option<Installed> {
-    let bytes = read_regular(&folder.join(NOTE), NOTE_LIMIT).ok()?;
-    let mut note: Installed = serde_json::from_slice(&bytes).ok()?;
+    check_note(folder).ok()
+}
+
+/// Reads the note of the image in `folder`, or returns why there is no usable image. The image's
+/// folder is that of its note, whatever the note contains: a foreign note must not make `remove` and
+/// `upgrade` touch another folder.
+fn check_note(folder: &Path) -> Result<Installed, String> {
+    let bytes =
+        read_regular(&folder.join(NOTE), NOTE_LIMIT).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => format!("it has no {NOTE}"),
+            std::io::ErrorKind::IsADirectory => format!("{NOTE} in it is a folder"),
+            _ => format!("{NOTE} in it cannot be read: {error}"),
+        })?;
+    let mut note: Installed =
+        json::parse(&bytes).map_err(|error| format!("{NOTE} in it is damaged: {error}"))?;
+    if note.schema != SCHEMA {
+        return Err(format!(
+            "{NOTE} in it has the schema `{}`, and this Sysforge reads `{SCHEMA}`",
+            text::shortened(&note.schema, 60)
+        ));
+    }
     // An image that is being installed or removed has a note, but its folder has another name.
     let name = folder_name(&note.build_id, note.sha256);
-    if note.schema != SCHEMA || folder.file_name()? != name.as_str() {
-        return None;
+    if folder.file_name() != Some(name.as_ref()) {
+        return Err(format!("{NOTE} in it is that of another image, {name}"));
     }
-    let file = FileName::new(note.image.file_name()?.to_str()?).ok()?;
+    let file = note.image.file_name().and_then(|name| name.to_str());
+    let file = file.and_then(|name| FileName::new(name).ok());
+    let file = file.ok_or_else(|| format!("{NOTE} in it names no image file"))?;
     note.image = folder.join(note.image_folder()).join(file);
-    note.image.is_file().then_some(note)
+    match note.image.is_file() {
+        true => Ok(note),
+        false => Err(format!("it has no file {}", note.image.display())),
+    }
 }
 
 fn write_note(folder: &Path, note: &Installed) -> Result<(), crate::PublishError> {
@@ -601,6 +669,68 @@ pub(super) mod tests {
         images.remove(&installed).unwrap();
         assert!(images.list().unwrap().is_empty());
         assert!(!installed.folder().exists());
+    }
+
+    #[test]
+    fn a_folder_that_is_ignored_is_named_with_the_reason_and_can_be_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let images = Images::open(dir.path());
+        let installed = installed_app(dir.path(), 3);
+        let (folder, note) = (installed.folder(), installed.folder().join(NOTE));
+        let good: serde_json::Value = serde_json::to_value(&installed).unwrap();
+        let changed = |key: &str, value: &str| {
+            let mut note = good.clone();
+            note[key] = value.into();
+            note.to_string().into_bytes()
+        };
+        let foreign = dir.path().join("foreign");
+        std::fs::write(&foreign, "of the user").unwrap();
+        for (bytes, why) in [
+            (b"".to_vec(), "installed.json in it is damaged: it is empty"),
+            (b"{}".to_vec(), "it has no `schema`"),
+            (changed("schema", "x/1"), "has the schema `x/1`"),
+            (
+                changed("build_id", "demo-app-julia1.12.7-aarch64-apple-darwin"),
+                "that of another image, demo-app-julia1.12.7-aarch64-apple-darwin-030303030303",
+            ),
+            (changed("image", "/etc/passwd"), "it has no file"),
+            (changed("image", "/"), "names no image file"),
+            (changed("tag", "../x"), "`tag`: "),
+        ] {
+            std::fs::write(&note, bytes).unwrap();
+            assert!(images.list().unwrap().is_empty());
+            let unusable = images.unusable().unwrap();
+            assert_eq!(unusable.len(), 1, "{unusable:?}");
+            let said = unusable[0].to_string();
+            assert!(said.contains(why), "{said}");
+            assert!(said.contains(&folder.display().to_string()), "{said}");
+            let error = images.named("demo-app").unwrap_err();
+            assert!(matches!(error, InstallError::Unusable(_)), "{error}");
+        }
+        std::fs::remove_file(&note).unwrap();
+        assert!(
+            images.unusable().unwrap()[0]
+                .why
+                .contains("has no installed.json")
+        );
+
+        let mut planted = good;
+        planted["schema"] = "x/1".into();
+        planted["launchers"] = serde_json::json!([foreign]);
+        std::fs::write(&note, planted.to_string()).unwrap();
+        assert!(images.remove_unusable("demo").unwrap().is_empty());
+        for name in ["", "x", "demo-app-julia1.12.7"] {
+            assert!(images.remove_unusable(name).unwrap().is_empty(), "{name}");
+        }
+        assert_eq!(images.remove_unusable("demo-app").unwrap().len(), 1);
+        assert!(!folder.exists());
+        assert_eq!(std::fs::read(&foreign).unwrap(), b"of the user");
+        assert!(images.unusable().unwrap().is_empty());
+        let error = images.named("demo-app").unwrap_err();
+        assert!(
+            matches!(error, InstallError::NotInstalled { .. }),
+            "{error}"
+        );
     }
 
     #[test]
