@@ -99,7 +99,7 @@ pub enum WorkDirError {
     Damaged {
         path: PathBuf,
         #[source]
-        source: serde_json::Error,
+        source: sysforge_plan::json::JsonError,
     },
 }
 
@@ -107,8 +107,7 @@ impl Explain for WorkDirError {
     fn class(&self) -> Class {
         match self {
             Self::Io(error) => error.class(Class::Machine),
-            Self::Busy { .. } | Self::Missing { .. } => Class::Usage,
-            Self::Damaged { .. } => Class::Machine,
+            Self::Busy { .. } | Self::Missing { .. } | Self::Damaged { .. } => Class::Usage,
         }
     }
 
@@ -146,7 +145,7 @@ impl WorkDir {
     /// If it cannot be created, or another process holds the lock.
     pub fn open(base: &Path, id: &BuildId) -> Result<Self, WorkDirError> {
         let root = base.join(id.as_str());
-        std::fs::create_dir_all(root.join("logs")).map_err(io("create", &root))?;
+        sysforge_files::create_folders(&root.join("logs")).map_err(io("create", &root))?;
         // The build directory is in the project, and must not be committed.
         let ignore = base.join(".gitignore");
         if !ignore.exists() {
@@ -348,7 +347,7 @@ impl WorkDir {
                 return Err(io("read", &path)(source));
             }
         };
-        serde_json::from_str(&text).map_err(|source| WorkDirError::Damaged { path, source })
+        sysforge_plan::json::parse(text).map_err(|source| WorkDirError::Damaged { path, source })
     }
 
     /// Removes what an earlier run of these steps left, records first, so that partial results are

@@ -8,7 +8,9 @@ use sysforge_plan::encoding;
 use sysforge_plan::manifest::Manifest;
 use sysforge_plan::manifests::{ManifestFile, Manifests, Origin};
 use sysforge_plan::plan::{Inputs, Plan, PlanError, PlannedJulia};
-use sysforge_plan::project::{PROJECT_NAMES, Project, workspace_members};
+use sysforge_plan::project::{
+    PREFERENCES_NAMES, PROJECT_NAMES, Project, check_toml, workspace_members,
+};
 use sysforge_plan::request::ProjectJulia;
 use sysforge_plan::toml_error::TomlError;
 use sysforge_plan::{Explain, JuliaVersion, Triplet};
@@ -119,6 +121,12 @@ impl Location {
             true => Some((self.shown(&path), self.read_text(&path)?)),
             false => None,
         };
+        for name in PREFERENCES_NAMES {
+            let path = folder.join(name);
+            if path.symlink_metadata().is_ok() {
+                check_toml(&self.shown(&path), &self.read_toml(&path)?)?;
+            }
+        }
         let config = match &written {
             Some((file, text)) => Config::from_toml(file, text)?,
             None => Config::default(),
@@ -235,7 +243,7 @@ impl Location {
         // If the file does not exist, Julia continues as if none had been named.
         if let Some(named) = named
             .map(|named| folder.join(named))
-            .filter(|p| p.is_file())
+            .filter(|path| path.symlink_metadata().is_ok())
         {
             files.push(self.manifest(&canonical_or_given(&named), Origin::Named)?);
         }
@@ -245,7 +253,6 @@ impl Location {
                 let (origin, rank) = Origin::of_file_name(entry.file_name().to_str()?)?;
                 Some((rank, entry.file_name(), origin, entry.path()))
             })
-            .filter(|(.., path)| path.is_file())
             .collect();
         beside.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         for (_, _, origin, path) in beside {
@@ -319,8 +326,12 @@ struct Found {
 }
 
 fn in_folder(folder: &Path) -> Option<Found> {
-    let mut files = PROJECT_NAMES.iter().map(|name| folder.join(name));
-    let file = files.find(|path| path.is_file())?;
+    let files = || PROJECT_NAMES.iter().map(|name| folder.join(name));
+    // A folder, a pipe or a dangling link of this name is an error when it is read, not a missing file.
+    let is_there = |path: &PathBuf| path.symlink_metadata().is_ok();
+    let file = files()
+        .find(|path| path.is_file())
+        .or_else(|| files().find(is_there))?;
     Some(Found {
         folder: folder.to_owned(),
         file,

@@ -9,6 +9,7 @@ use url::Url;
 use crate::archive::ArchiveFormat;
 use crate::digest::Sha256;
 use crate::explain::{Class, Explain};
+use crate::json;
 use crate::platform::Triplet;
 use crate::request::Request;
 use crate::text::{Rule as _, WebAddress};
@@ -73,7 +74,7 @@ pub struct Catalogue {
 /// The text is not a catalogue.
 #[derive(Debug, thiserror::Error)]
 #[error("this is not a catalogue of Julia releases")]
-pub struct NotACatalogue(#[from] serde_json::Error);
+pub struct NotACatalogue(#[from] json::JsonError);
 
 impl Explain for NotACatalogue {
     fn class(&self) -> Class {
@@ -214,8 +215,8 @@ impl Catalogue {
     /// # Errors
     ///
     /// If the text is not JSON of the catalogue's shape.
-    pub fn parse(json: &[u8]) -> Result<Self, NotACatalogue> {
-        let raw: BTreeMap<String, RawRelease> = serde_json::from_slice(json)?;
+    pub fn parse(text: &[u8]) -> Result<Self, NotACatalogue> {
+        let raw: BTreeMap<String, RawRelease> = json::parse(text)?;
         let mut catalogue = Self::default();
         for (name, raw) in raw {
             let Ok(version) = name.parse::<JuliaVersion>() else {

@@ -584,7 +584,7 @@ mod tests {
     #[test]
     fn a_wrong_type_points_at_the_value() {
         insta::assert_snapshot!(fails("strict = \"yes\"\n"), @r#"
-        invalid type: string "yes", expected a boolean
+        this is the string `yes`, and must be true or false
           --> Sysimage.toml:1:10
           |
         1 | strict = "yes"

@@ -132,8 +132,8 @@ pub fn io_class(error: &std::io::Error, otherwise: Class) -> Class {
 /// Returns the hint for an I/O error, if its kind has one.
 pub fn io_hint(error: &std::io::Error) -> Option<String> {
     use std::io::ErrorKind::{
-        AlreadyExists, IsADirectory, NotADirectory, NotFound, PermissionDenied, QuotaExceeded,
-        ReadOnlyFilesystem, StorageFull,
+        AlreadyExists, FileTooLarge, InvalidData, InvalidInput, IsADirectory, NotADirectory,
+        NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
     };
     match error.kind() {
         StorageFull | QuotaExceeded => Some(
@@ -150,6 +150,16 @@ pub fn io_hint(error: &std::io::Error) -> Option<String> {
         AlreadyExists => Some("choose another name, or remove what is there".to_owned()),
         IsADirectory => Some("name a file: this is a folder".to_owned()),
         NotADirectory => Some("name a folder: this, or a part of the path, is a file".to_owned()),
+        // The system's own errors of these kinds are about something else.
+        FileTooLarge if error.raw_os_error().is_none() => {
+            Some("is this the right file? A file of this kind is never so large".to_owned())
+        }
+        InvalidInput if error.raw_os_error().is_none() => {
+            Some("is the path right? Put a regular file there".to_owned())
+        }
+        InvalidData if error.to_string().contains("UTF-8") => {
+            Some("is this the right file? If it is a text, save it as UTF-8".to_owned())
+        }
         _ => None,
     }
 }

@@ -13,6 +13,9 @@ use crate::version::JuliaVersion;
 /// File names of a project, in Julia's lookup order.
 pub const PROJECT_NAMES: [&str; 2] = ["JuliaProject.toml", "Project.toml"];
 
+/// The names of files with preferences next to a project file, in the order of precedence.
+pub const PREFERENCES_NAMES: [&str; 2] = ["JuliaLocalPreferences.toml", "LocalPreferences.toml"];
+
 /// The first Julia with weak dependencies; older ones treat them as ordinary dependencies.
 const WEAKDEPS_SINCE: (u64, u64) = (1, 9);
 
@@ -139,6 +142,15 @@ impl Project {
         let mut deps = self.deps.iter();
         deps.any(|(name, uuid)| self.weakdeps.get(name) != Some(uuid))
     }
+}
+
+/// Checks that Julia can read a TOML file, whatever it contains.
+///
+/// # Errors
+///
+/// If it is not TOML. The error contains the position.
+pub fn check_toml(file: &str, text: &str) -> Result<(), TomlError> {
+    Reader::parse(file, text).map(|_| ())
 }
 
 /// Returns the members of the workspace whose root is this project file. The rest of the file is

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::build_id::BuildId;
 use crate::digest::Sha256;
 use crate::event::Step;
+use crate::json;
 use crate::julia::JuliaBuild;
 use crate::julia_option::JuliaOption;
 use crate::output::OutputKind;
@@ -426,7 +427,7 @@ pub struct ToolRecord {
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum ReceiptError {
     #[error("not a Sysforge receipt")]
-    Malformed(#[source] serde_json::Error),
+    Malformed(#[source] json::JsonError),
     #[error("the receipt has the schema `{}`, and this Sysforge reads `{SCHEMA}`", crate::text::shortened(.0, 60))]
     Schema(String),
     #[error("the receipt is called {found}, and its parts make {expected}")]
@@ -451,11 +452,11 @@ impl Receipt {
         struct Head {
             schema: String,
         }
-        let head: Head = serde_json::from_str(text).map_err(ReceiptError::Malformed)?;
+        let head: Head = json::parse(text).map_err(ReceiptError::Malformed)?;
         if head.schema != SCHEMA {
             return Err(ReceiptError::Schema(head.schema));
         }
-        let receipt: Self = serde_json::from_str(text).map_err(ReceiptError::Malformed)?;
+        let receipt: Self = json::parse(text).map_err(ReceiptError::Malformed)?;
         match receipt.other_build_id() {
             None => Ok(receipt),
             Some(expected) => Err(ReceiptError::Identifier {

@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::build_id::BuildId;
+use crate::json;
 use crate::receipt::{FileRecord, Receipt};
 use crate::text::{self, FileName, Rule as _, Tag};
 
@@ -101,7 +102,7 @@ impl Default for Site {
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum IndexError {
     #[error("not a Sysforge release index")]
-    Malformed(#[source] serde_json::Error),
+    Malformed(#[source] json::JsonError),
     #[error("the release index has the schema `{}`, and this Sysforge reads `{SCHEMA}`", crate::text::shortened(.0, 60))]
     Schema(String),
     #[error("the release index names an image `{0}`, which is the name of another file next to it")]
@@ -209,11 +210,11 @@ impl ReleaseIndex {
         struct Head {
             schema: String,
         }
-        let head: Head = serde_json::from_str(text).map_err(IndexError::Malformed)?;
+        let head: Head = json::parse(text).map_err(IndexError::Malformed)?;
         if head.schema != SCHEMA {
             return Err(IndexError::Schema(head.schema));
         }
-        let index: Self = serde_json::from_str(text).map_err(IndexError::Malformed)?;
+        let index: Self = json::parse(text).map_err(IndexError::Malformed)?;
         let mut ids = BTreeSet::new();
         for image in &index.images {
             if !ids.insert(image.build_id()) {

@@ -4,6 +4,8 @@
 use std::fmt;
 
 use crate::explain::{Class, Explain, nearest};
+use crate::serde_message::plain;
+use crate::text::escaped;
 
 /// A TOML file is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +16,11 @@ pub struct TomlError {
     pub line: usize,
     /// Column in characters, counted from 1.
     pub column: usize,
-    /// The text of the line.
+    /// The text of the line, or the part of a long line that is around the column, without
+    /// deceptive characters.
     pub excerpt: String,
+    /// The position of the column in the excerpt, in characters, counted from 0.
+    caret: usize,
     /// What is wrong.
     pub message: String,
     /// What to do about it, if the message does not say so.
@@ -27,7 +32,8 @@ impl TomlError {
     pub fn new(file: &str, text: &str, error: &toml::de::Error) -> Self {
         let at = error.span().map_or(0, |span| span.start);
         let located = Self::at(file, text, at, error.message());
-        match syntax(&located.excerpt, error.message()) {
+        let line = text.lines().nth(located.line - 1).unwrap_or_default();
+        match syntax(line, error.message()) {
             Some((message, hint)) => Self {
                 message,
                 hints: vec![hint],
@@ -41,26 +47,32 @@ impl TomlError {
     pub fn at(file: &str, text: &str, offset: usize, message: &str) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let (message, hint) = unknown_word(message).unwrap_or((message.to_owned(), None));
-        let bare = message.contains("expected a string") && !message.contains("string \"");
+        let (words, hint) = unknown_word(message).unwrap_or_else(|| in_words(message));
+        let bare = message.contains("expected a string") && !message.contains("string \"")
+            || message.contains("must be a string");
         let hint = hint.or_else(|| bare.then(|| "write it in quotes".to_owned()));
-        let list = message.contains("expected a sequence");
-        let list = list.then(|| {
-            "it is a list: put it in brackets, and a table of which there may be several in two, as in \
-             `[[app]]`"
-                .to_owned()
+        let of_kind = KIND_HINTS.iter().find(|(kind, _)| {
+            message.contains(&format!("expected {kind}"))
+                || message.contains(&format!("must be {kind}"))
         });
-        let hints = hint.or(list).into_iter().collect();
+        let expected = message.rsplit_once("expected ").map(|(_, kind)| kind);
+        let is_number = expected.is_some_and(|kind| {
+            ["u8", "u16", "u32", "u64", "usize", "i32", "i64", "f64"].contains(&kind)
+        });
+        let of_kind = match is_number {
+            true => Some("write a number, without quotes".to_owned()),
+            false => of_kind.map(|(_, hint)| (*hint).to_owned()),
+        };
+        let hints = hint.or(of_kind).into_iter().collect();
+        let line = text[line_start..].lines().next().unwrap_or_default();
+        let (excerpt, caret) = excerpt(line, before[line_start..].chars().count());
         Self {
             file: file.to_owned(),
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
-            excerpt: text[line_start..]
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-            message: message.replace('\n', " "),
+            excerpt,
+            caret,
+            message: words.replace('\n', " "),
             hints,
         }
     }
@@ -81,9 +93,75 @@ impl TomlError {
     }
 }
 
+/// Maximum number of characters of a line that an error shows.
+const WIDTH: usize = 160;
+
+/// Hints for values of a wrong type, by what must be there.
+const KIND_HINTS: [(&str, &str); 6] = [
+    (
+        "a sequence",
+        "it is a list: put it in brackets, and a table of which there may be several in two, as in \
+         `[[app]]`",
+    ),
+    ("a list", "put it in brackets: `[\"one\", \"two\"]`"),
+    ("a boolean", "write `true` or `false`, without quotes"),
+    ("true or false", "write `true` or `false`, without quotes"),
+    (
+        "a map",
+        "give it a section of its own, `[NAME]`, with one `key = value` per line",
+    ),
+    (
+        "a table",
+        "give it a section of its own, `[NAME]`, with one `key = value` per line",
+    ),
+];
+
+/// Returns what is shown of a line, and the position of `column` in it, both in characters from 0.
+fn excerpt(line: &str, column: usize) -> (String, usize) {
+    let length = line.chars().count();
+    let start = match length > WIDTH {
+        true => column.saturating_sub(WIDTH / 2).min(length - WIDTH),
+        false => 0,
+    };
+    let part = |from: usize, count: usize| -> String {
+        let part: String = line.chars().skip(from).take(count).collect();
+        // Tabs are shown as they are: a caret under them is off, but the text is the user's.
+        part.split('\t').map(escaped).collect::<Vec<_>>().join("\t")
+    };
+    let before = if start > 0 { "…" } else { "" };
+    let after = if start + WIDTH < length { "…" } else { "" };
+    let caret = format!("{before}{}", part(start, column - start))
+        .chars()
+        .count();
+    (format!("{before}{}{after}", part(start, WIDTH)), caret)
+}
+
+/// Returns a message of serde or of the parser in plain words, and a remedy.
+fn in_words(message: &str) -> (String, Option<String>) {
+    if let Some(rest) = message.strip_prefix("missing field ") {
+        let hint = Some(format!("add it here: {rest} has no default"));
+        return (format!("the key {rest} is missing"), hint);
+    }
+    if is_about_depth(message) {
+        let hint = "is this the right file? No file of this kind has so many levels";
+        return (
+            "this is nested too deeply".to_owned(),
+            Some(hint.to_owned()),
+        );
+    }
+    (plain(message, "this", "a table"), None)
+}
+
+fn is_about_depth(message: &str) -> bool {
+    message.contains("max recursion depth") || message == "recursion limit"
+}
+
 /// Returns message and remedy for the most common syntax errors of TOML, worded for users who do
 /// not know the grammar.
 fn syntax(line: &str, message: &str) -> Option<(String, String)> {
+    if is_about_depth(message) {
+        return None;
+    }
     let is_marker = |marker: &&str| line.starts_with(*marker);
     if ["<<<<<<<", "=======", ">>>>>>>"].iter().any(is_marker) {
         let hint = "resolve the merge: keep what is right, and delete the lines that begin with \
@@ -92,6 +170,28 @@ fn syntax(line: &str, message: &str) -> Option<(String, String)> {
             "the file has conflict markers of git".to_owned(),
             hint.to_owned(),
         ));
+    }
+    if line.trim_start().starts_with('<') {
+        let hint = "is this the right file? It may be the page of an error";
+        return Some((
+            "this is HTML or XML, and not TOML".to_owned(),
+            hint.to_owned(),
+        ));
+    }
+    if line.contains('\0') {
+        let hint = "is this the right file? If it was damaged, restore it";
+        return Some((
+            "this is a binary file, and not TOML".to_owned(),
+            hint.to_owned(),
+        ));
+    }
+    if message.starts_with("key with no value") {
+        let hint = "write `key = value`, or a section such as `[deps]`";
+        return Some(("this key has no value".to_owned(), hint.to_owned()));
+    }
+    if line.trim_end().ends_with('=') {
+        let hint = "write it behind the `=`, or remove the line";
+        return Some(("a value is missing here".to_owned(), hint.to_owned()));
     }
     if message.starts_with("duplicate key") {
         let hint = "keep one of the two lines: a key has one value";
@@ -145,11 +245,12 @@ impl fmt::Display for TomlError {
             line,
             column,
             excerpt,
+            caret,
             message,
             ..
         } = self;
         let bar = " ".repeat(line.to_string().len());
-        let caret = " ".repeat(column - 1);
+        let caret = " ".repeat(*caret);
         write!(
             f,
             "{message}\n{bar} --> {file}:{line}:{column}\n{bar} |\n{line} | {excerpt}\n{bar} | \
@@ -219,6 +320,82 @@ mod tests {
         // All other errors keep the parser's message.
         let (message, ..) = said("name = [1, 2\n");
         assert!(message.contains("array"), "{message}");
+    }
+
+    #[test]
+    fn no_message_of_the_parser_is_left_without_a_hint() {
+        #[derive(Debug, serde::Deserialize)]
+        #[expect(dead_code, reason = "only its errors are read")]
+        struct Document {
+            count: u64,
+            table: Option<std::collections::BTreeMap<String, bool>>,
+        }
+        for (text, message) in [
+            ("count = 1\ntable", "this key has no value"),
+            ("count =", "a value is missing here"),
+            (
+                "<html><body>404</body></html>",
+                "this is HTML or XML, and not TOML",
+            ),
+            ("\0\0\0\0", "this is a binary file, and not TOML"),
+            (
+                "count = \"x\"",
+                "this is the string `x`, and must be a whole number that is not negative",
+            ),
+            ("other = 1", "the key `count` is missing"),
+            (
+                "count = 1\ntable = 1",
+                "this is the number 1, and must be a table",
+            ),
+            (
+                "count = 1\ntable.a = 1",
+                "this is the number 1, and must be true or false",
+            ),
+        ] {
+            let error = toml::from_str::<Document>(text).unwrap_err();
+            let error = TomlError::new("x.toml", text, &error);
+            assert_eq!(error.message, message);
+            assert!(!error.hints.is_empty(), "{error}");
+        }
+        for text in [
+            format!("count = {}", "[".repeat(10_000)),
+            format!("count = {}", "{a=".repeat(10_000)),
+            format!("[{}]", vec!["a"; 10_000].join(".")),
+        ] {
+            let error = toml::from_str::<toml::Table>(&text).unwrap_err();
+            let error = TomlError::new("x.toml", &text, &error);
+            assert_eq!(error.message, "this is nested too deeply");
+            assert!(!error.hints.is_empty(), "{error}");
+            let lines = error.to_string();
+            assert!(
+                lines.lines().all(|line| line.chars().count() < 200),
+                "{lines}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_a_long_line_only_the_place_is_shown() {
+        let line = format!("a = \"{}\", oops, \"{}\"", "x".repeat(300), "y".repeat(300));
+        let error = TomlError::at("x.toml", &line, line.find("oops").unwrap(), "bad");
+        let text = error.to_string();
+        let lines: Vec<_> = text.lines().collect();
+        assert!(
+            lines[3].starts_with("1 | …xxx") && lines[3].ends_with("yyy…"),
+            "{text}"
+        );
+        assert_eq!(
+            lines[3].chars().position(|c| c == 'o'),
+            lines[4].find('^'),
+            "{text}"
+        );
+        // Escapes are wider than the characters that they stand for.
+        let error = TomlError::at("x.toml", "\u{1b}\u{1b}oops", 2, "bad");
+        let text = error.to_string();
+        assert!(
+            text.ends_with("1 | \\u{1b}\\u{1b}oops\n  |             ^"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -154,7 +154,8 @@ impl<'t> Reader<'t> {
             false => Err(self.error(
                 value.span(),
                 format!("`{text}`, the value of `{what}`, is not a UUID"),
-            )),
+            )
+            .hint("a UUID has 32 hexadecimal digits, in groups of 8, 4, 4, 4 and 12; that of a package is in its own Project.toml")),
         }
     }
 
@@ -163,10 +164,12 @@ impl<'t> Reader<'t> {
         let text = self.string(what, value)?;
         match JuliaVersion::from_number(&text) {
             Some(_) => Ok(text),
-            None => Err(self.error(
-                value.span(),
-                format!("`{text}`, the value of `{what}`, is not a version number"),
-            )),
+            None => Err(self
+                .error(
+                    value.span(),
+                    format!("`{text}`, the value of `{what}`, is not a version number"),
+                )
+                .hint("write one such as `1.2.3`")),
         }
     }
 
@@ -175,10 +178,12 @@ impl<'t> Reader<'t> {
         let text = self.string(what, value)?;
         match text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
             true => Ok(text),
-            false => Err(self.error(
-                value.span(),
-                format!("`{text}`, the value of `{what}`, is not a SHA-1 digest"),
-            )),
+            false => Err(self
+                .error(
+                    value.span(),
+                    format!("`{text}`, the value of `{what}`, is not a SHA-1 digest"),
+                )
+                .hint("it has 40 hexadecimal digits, and Pkg writes it")),
         }
     }
 

@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(app.runs[0].exit, 0);
         assert!(config.bundle.preferences);
         let missing = fails("[[app]]\nentry = \"@main\"\n");
-        assert!(missing.contains("missing field `name`"), "{missing}");
+        assert!(missing.contains("the key `name` is missing"), "{missing}");
     }
 
     #[test]
@@ -267,7 +267,7 @@ mod tests {
                 "`` cannot be the name of an app: it is empty",
             ),
             ("name = \"con\"", "`con` cannot be the name of an app"),
-            ("name = \"x\"\nruns = { exit = 1 }", "expected a sequence"),
+            ("name = \"x\"\nruns = { exit = 1 }", "must be a list"),
             ("name = \"x\"\nruns = []", "`runs` is empty"),
             (
                 "name = \"x\"\nruns = [{ exit = 256 }]",

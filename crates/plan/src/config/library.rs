@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(library.compat_level, CompatLevel::Major);
         assert!(!library.handle_signals && library.version.is_none());
         let missing = fails("[library]\nversion = \"1.0.0\"\n");
-        assert!(missing.contains("missing field `name`"), "{missing}");
+        assert!(missing.contains("the key `name` is missing"), "{missing}");
     }
 
     #[test]

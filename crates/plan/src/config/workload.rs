@@ -213,7 +213,7 @@ mod tests {
         let kind = fails("workloads = [1]\n");
         assert!(kind.contains("the path of a script, or a table"), "{kind}");
         let path = fails("workloads = [{ args = [\"x\"] }]\n");
-        assert!(path.contains("missing field `path`"), "{path}");
+        assert!(path.contains("the key `path` is missing"), "{path}");
         let control = fails("workloads = [{ path = \"a.jl\", args = [\"a\\tb\"] }]\n");
         assert!(control.contains("control character"), "{control}");
         let folder = fails("workloads = [{ path = 'a\\b.jl' }]\n");
