@@ -106,6 +106,8 @@ pub enum WorkDirError {
 impl Explain for WorkDirError {
     fn class(&self) -> Class {
         match self {
+            // Something else is where the record should be.
+            Self::Io(error) if error.action == "read" => error.class(Class::Usage),
             Self::Io(error) => error.class(Class::Machine),
             Self::Busy { .. } | Self::Missing { .. } | Self::Damaged { .. } => Class::Usage,
         }
@@ -115,6 +117,9 @@ impl Explain for WorkDirError {
         match self {
             Self::Io(PathError { action: "lock", .. }) => {
                 vec!["put the build directory on a local disk: `--build-dir DIR`".to_owned()]
+            }
+            Self::Io(error) if error.action == "read" => {
+                vec!["remove it, and run `sysforge build` again".to_owned()]
             }
             Self::Io(error) => error.hints(),
             Self::Busy { .. } => {
@@ -338,7 +343,7 @@ impl WorkDir {
         step: &'static str,
     ) -> Result<Record<T>, WorkDirError> {
         let path = self.path(name);
-        let text = match sysforge_files::read_text(&path) {
+        let text = match sysforge_files::read_bytes(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(WorkDirError::Missing { step });
@@ -471,6 +476,29 @@ mod tests {
         work.recorded::<u32>("emit").unwrap_err();
         work.put_back("emit").unwrap();
         assert_eq!(work.recorded::<u32>("emit").unwrap(), 7);
+    }
+
+    #[test]
+    fn a_damaged_record_is_named_with_what_is_wrong() {
+        let base = tempfile::tempdir().unwrap();
+        let work = WorkDir::open(base.path(), &id()).unwrap();
+        let path = work.path("emit.json");
+        for (bytes, why) in [
+            (&b""[..], "it is empty"),
+            (b"\xff\xfe{\0}\0", "it is UTF-16 text, and must be UTF-8"),
+            (b"{\"fingerprint\": 5}", "`fingerprint` is the number 5"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let error = work.recorded::<u32>("emit").unwrap_err();
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert!(cause.starts_with(why), "{cause}");
+            assert_eq!(error.class(), Class::Usage);
+            assert!(error.to_string().contains("emit.json"), "{error}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        let error = work.recorded::<u32>("emit").unwrap_err();
+        assert_eq!((error.class(), error.hints().len()), (Class::Usage, 1));
     }
 
     #[test]

@@ -19,6 +19,15 @@ pub struct JsonError {
     message: String,
     /// Line and column, counted from 1, if the position helps.
     position: Option<(usize, usize)>,
+    of_form: bool,
+}
+
+impl JsonError {
+    /// Whether the document is JSON, but of another form.
+    #[must_use]
+    pub const fn is_of_form(&self) -> bool {
+        self.of_form
+    }
 }
 
 impl fmt::Display for JsonError {
@@ -37,21 +46,28 @@ impl std::error::Error for JsonError {}
 ///
 /// # Errors
 ///
-/// If it is not JSON, or has not the form of `T`.
+/// If it is not JSON, or does not have the form of `T`.
 pub fn parse<T: DeserializeOwned>(text: impl AsRef<[u8]>) -> Result<T, JsonError> {
     let text = text.as_ref();
     if let Some(message) = not_json(text) {
         return Err(JsonError {
             message: message.to_owned(),
             position: None,
+            of_form: false,
         });
     }
+    let error = match serde_json::from_slice(text) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    // Once more, to find the field: keeping track of it costs time.
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let value = serde_path_to_error::deserialize(&mut reader)
-        .map_err(|error| JsonError::new(path(error.path()).as_deref(), error.inner()))?;
-    match reader.end() {
-        Ok(()) => Ok(value),
-        Err(error) => Err(JsonError::new(None, &error)),
+    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        Ok(_) => Err(JsonError::new(None, &error)),
+        Err(located) => {
+            let path = path(located.path());
+            Err(JsonError::new(path.as_deref(), located.inner()))
+        }
     }
 }
 
@@ -102,6 +118,7 @@ impl JsonError {
         Self {
             message,
             position: Some(position).filter(|(line, _)| *line > 0),
+            of_form: error.is_data(),
         }
     }
 }
@@ -139,8 +156,8 @@ fn of_syntax(text: &str, path: Option<&str>) -> String {
         "trailing characters" => "something follows the end of the document",
         "trailing comma" => "there is a comma with nothing after it",
         "key must be a string" => "the name of a field is not in double quotes",
-        "expected value" => "here is no value of a kind that is possible here",
-        "expected ident" => "here is a word that is no value",
+        "expected value" => "a value of the right kind is missing here",
+        "expected ident" => "a word here is not a value",
         "expected `:`" => "there is no `:` after the name of a field",
         "expected `,` or `]`" => "there is neither a `,` nor the end of the list",
         "expected `,` or `}`" => "there is neither a `,` nor the end of the object",
@@ -222,7 +239,7 @@ mod tests {
             ),
             (
                 "{\"files\": [{\"kind\": 5}]}",
-                "here is no value of a kind that is possible here, in `files[0].kind` (line 1, column 21)",
+                "a value of the right kind is missing here, in `files[0].kind` (line 1, column 21)",
             ),
         ] {
             assert_eq!(said(text), expected);
@@ -254,7 +271,7 @@ mod tests {
                 b"{'name'",
                 "the name of a field is not in double quotes (line 1, column 2)",
             ),
-            (b"{\"other\": nul}", "here is a word that is no value"),
+            (b"{\"other\": nul}", "a word here is not a value"),
             (
                 b"{\"name\": \"\", \"files\": []} x",
                 "something follows the end of the document",

@@ -21,12 +21,12 @@ pub(crate) fn plain(message: &str, subject: &str, table: &str) -> String {
         let found = mismatch.found(table);
         return match mismatch.expected(table) {
             Some(expected) => format!("{subject} is {found}, and must be {expected}"),
-            None => format!("{subject} is {found}, which it must not be"),
+            None => format!("{subject} is {found}, which is not allowed here"),
         };
     }
     if let Some(rest) = message.strip_prefix("invalid length ") {
         let count = rest.split(',').next().unwrap_or_default();
-        return format!("{subject} is a list of {count}, which is not what it must be");
+        return format!("{subject} is a list of length {count}, which is not allowed here");
     }
     if let Some(field) = quoted("missing field `") {
         return format!("{subject} has no `{field}`");
@@ -45,7 +45,7 @@ pub(crate) fn plain(message: &str, subject: &str, table: &str) -> String {
         return format!("{subject} is `{variant}`, which this version of Sysforge does not know");
     }
     if message.starts_with("data did not match any variant") {
-        return format!("{subject} has none of the forms that it may have");
+        return format!("{subject} has none of the allowed forms");
     }
     match message.strip_prefix("expected ") {
         Some(expected) => format!("{subject} must be {expected}"),
@@ -209,7 +209,7 @@ mod tests {
             ),
             (
                 said::<[u8; 2]>("[1]"),
-                "it is a list of 1, which is not what it must be",
+                "it is a list of length 1, which is not allowed here",
             ),
             (
                 said::<Inner>("5"),
@@ -229,10 +229,7 @@ mod tests {
                 "it is the number 5, and must be an object",
             ),
             (said::<Tagged>("{}"), "it has no `kind`"),
-            (
-                said::<Untagged>("[]"),
-                "it has none of the forms that it may have",
-            ),
+            (said::<Untagged>("[]"), "it has none of the allowed forms"),
         ] {
             assert_eq!(said, expected);
         }

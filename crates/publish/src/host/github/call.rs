@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sysforge_net::Method;
 use sysforge_net::header::HeaderMap;
+use sysforge_plan::json;
 
 use super::GitHub;
 use crate::error::PublishError;
@@ -83,11 +84,11 @@ impl GitHub {
         *left = left.saturating_sub(body.len());
         // Front ends cut bodies, and answer with their own pages. JSON of another form comes from
         // the host itself, and would be the same the next time.
-        serde_json::from_slice(match body.as_slice() {
+        json::parse(match body.as_slice() {
             [] => b"null",
             body => body,
         })
-        .map_err(|error| match error.is_data() && !body.is_empty() {
+        .map_err(|error| match error.is_of_form() && !body.is_empty() {
             true => Failure::Lasting {
                 words: format!("the answer has not the form that the API describes: {error}"),
                 hint: HOST_AT_FAULT,
