@@ -3,19 +3,21 @@
 
 mod storage;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sysforge_net::Network;
-use sysforge_plan::{Explain, Reporter, Sha256};
+use sysforge_plan::release::Site;
+use sysforge_plan::{Explain, Reporter, Sha256, Step};
 
 use self::storage::Storage;
 use super::*;
 use crate::dist::Dist;
-use crate::host::Timing;
+use crate::host::{PublishOptions, Timing};
 use crate::install::open_release::SourceOptions;
 use crate::install::{InstallError, OpenRelease, Source};
-use crate::release_bundle::Origin;
 use crate::release_bundle::tests::make_build;
+use crate::release_bundle::{Content, Origin, ReleaseBundle};
 
 const POLICY: PublishOptions = PublishOptions {
     draft: false,
