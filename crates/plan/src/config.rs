@@ -3,12 +3,13 @@
 
 mod app;
 mod base;
+mod complaint;
 mod library;
 mod list;
 pub mod workflow;
 mod workload;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,9 +19,9 @@ use crate::build_id::BuildId;
 use crate::julia_option::JuliaOption;
 use crate::platform::Triplet;
 use crate::request::Request;
-use crate::text::{CpuTargets, CpuTier, ImageName, PackageName, Rule, is_deceptive, shortened};
 use crate::toml_error::TomlError;
 
+use complaint::key_offset;
 use list::{Loose, julia_options, one_or_many, some_julia_options, some_or_one};
 
 pub use app::{App, Bundle, Run};
@@ -257,150 +258,15 @@ impl Config {
     pub fn from_toml(file: &str, text: &str) -> Result<Self, TomlError> {
         let config: Self =
             toml::from_str(text).map_err(|error| TomlError::new(file, text, &error))?;
-        let complain = |key: &str, message: String| {
-            let offset = key_offset(text, key);
-            Err(TomlError::at(file, text, offset, &message))
-        };
-        if let Some((key, message)) = config.invalid_name().or_else(|| config.meaningless()) {
-            return complain(key, message);
-        }
         let mut julias = config.julia.0.iter();
         if let Some(error) = julias.find_map(|text| Request::parse_list(text).err()) {
-            return Err(TomlError::locating(
-                &error,
-                file,
-                text,
-                key_offset(text, "julia"),
-            ));
+            let offset = key_offset(text, "julia");
+            return Err(TomlError::locating(&error, file, text, offset));
         }
-        if let Some(message) = config.workloads.iter().find_map(Workload::complaint) {
-            return complain("workloads", message);
+        match config.complaint() {
+            Some(complaint) => Err(complaint.error(file, text)),
+            None => Ok(config),
         }
-        let paths = config.workloads.iter().map(|workload| &workload.path);
-        let paths = paths.map(|path| ("workloads", path));
-        let paths = paths.chain(config.statements.iter().map(|path| ("statements", path)));
-        let bases: Vec<_> = config.bases().map(|path| ("base", path)).collect();
-        let paths = paths.chain(bases);
-        let paths = paths.chain(config.script.iter().map(|path| ("script", path)));
-        let paths = paths.chain(config.depot.iter().map(|path| ("depot", path)));
-        let folder = match &config.workload_environment {
-            Some(WorkloadEnvironment::Folder(folder)) => Some(("workload-environment", folder)),
-            _ => None,
-        };
-        let mut paths = paths.chain(folder);
-        if let Some((key, path)) = paths.find(|(_, path)| path.contains('\\')) {
-            return complain(
-                key,
-                format!("write `{path}` with `/`: it must mean the same on every system"),
-            );
-        }
-        for (key, empty) in [
-            (
-                "workloads",
-                config.workloads.iter().any(|w| w.path.trim().is_empty()),
-            ),
-            (
-                "statements",
-                config.statements.iter().any(|path| path.trim().is_empty()),
-            ),
-            (
-                "script",
-                config.script.iter().any(|path| path.trim().is_empty()),
-            ),
-            ("depot", config.depot.iter().any(String::is_empty)),
-            (
-                "registries",
-                config.registries.iter().any(|url| url.trim().is_empty()),
-            ),
-            (
-                "workload-environment",
-                match &config.workload_environment {
-                    Some(WorkloadEnvironment::Folder(folder)) => folder.is_empty(),
-                    Some(WorkloadEnvironment::Packages(names)) => names
-                        .iter()
-                        .any(|name| PackageName::validate(name).is_err()),
-                    None => false,
-                },
-            ),
-        ] {
-            if empty {
-                return complain(
-                    key,
-                    format!("`{key}` has an empty value: name something, or leave it out"),
-                );
-            }
-        }
-        if let Some(url) = config.registries.iter().find(|url| has_credentials(url)) {
-            let shown = url.split_once('@').map_or("", |(_, host)| host);
-            return complain(
-                "registries",
-                format!(
-                    "the address of the registry at {shown} contains a password: leave it out, and \
-                     let git's credential helper or the ssh agent supply it"
-                ),
-            );
-        }
-        if let Some(index) = config.overrides.iter().position(|o| o.select.is_empty()) {
-            let offset = table_offset(text, "[[overrides]]", index);
-            let offset = offset.unwrap_or_else(|| key_offset(text, "overrides"));
-            let message = "this override selects nothing: add `select = \"*-linux-gnu\"`";
-            return Err(TomlError::at(file, text, offset, message));
-        }
-        if let Some(name) = config.overrides.iter().find_map(Override::invalid_variable) {
-            let name = shortened(name, 60);
-            return complain(
-                "env",
-                format!(
-                    "`{name}` cannot be set: the name of an environment variable contains neither `=` \
-                     nor control characters, and its value no NUL"
-                ),
-            );
-        }
-        if let Some((index, key, message)) = app::complaint(&config.apps) {
-            let table = table_offset(text, "[[app]]", index).unwrap_or(0);
-            let offset = table + key_offset(&text[table..], key);
-            return Err(TomlError::at(file, text, offset, &message));
-        }
-        if let Some((key, message)) = config.library.as_ref().and_then(library::complaint) {
-            let table = table_offset(text, "[library]", 0).unwrap_or(0);
-            let offset = table + key_offset(&text[table..], key);
-            return Err(TomlError::at(file, text, offset, &message));
-        }
-        let has_bundle = !config.apps.is_empty() || config.library.is_some();
-        let bundle = (!has_bundle).then_some(&config.bundle);
-        if let Some((key, message)) = bundle.and_then(app::complaint_about_bundle) {
-            let table = table_offset(text, "[bundle]", 0).unwrap_or(0);
-            let offset = table + key_offset(&text[table..], key);
-            return Err(TomlError::at(file, text, offset, &message));
-        }
-        if let Some((key, message)) = config.workflow.complaint() {
-            return complain(key, message);
-        }
-        let mut platforms = config.platforms.iter();
-        if let Some((triplet, _)) = platforms.find(|(_, table)| table.timeout == Some(0)) {
-            let message = "`timeout` is a number of minutes, at least 1";
-            let table = text
-                .find(&format!("[platforms.\"{triplet}\"]"))
-                .unwrap_or(0);
-            let offset = table + key_offset(&text[table..], "timeout");
-            return Err(TomlError::at(file, text, offset, message));
-        }
-        if let Some((triplet, platform)) = config.platforms.iter().find(|(_, platform)| {
-            let label = platform.runner.as_deref().unwrap_or("x");
-            label.is_empty()
-                || label.len() > 255
-                || label.contains(|c: char| is_deceptive(c) || ",$\"'`".contains(c))
-        }) {
-            let label = platform.runner.as_deref().unwrap_or_default();
-            return complain(
-                "runner",
-                format!(
-                    "`{}` is not a valid runner label for {triplet}",
-                    shortened(label, 60)
-                ),
-            );
-        }
-        Ok(config)
     }
 
     /// Returns the sysimages configured as bases.
@@ -410,73 +276,6 @@ impl Config {
             Base::Image(path) => Some(path),
             Base::Shipped | Base::Fresh | Base::Release { .. } => None,
         })
-    }
-
-    /// Returns a key with a meaningless value, and the message, if there is one.
-    fn meaningless(&self) -> Option<(&'static str, String)> {
-        if self.packages.as_ref().is_some_and(Vec::is_empty) {
-            let message = "`packages` is empty: name a package, or leave the key out for all direct \
-                           dependencies";
-            return Some(("packages", message.to_owned()));
-        }
-        if self
-            .rounds
-            .is_some_and(|rounds| !(1..=10).contains(&rounds))
-        {
-            return Some(("rounds", "`rounds` must be from 1 to 10".to_owned()));
-        }
-        let twice = |texts: Vec<String>| {
-            let mut seen = BTreeSet::new();
-            texts.into_iter().find(|text| !seen.insert(text.clone()))
-        };
-        let lists = [
-            (
-                "workloads",
-                self.workloads.iter().map(|w| w.to_string()).collect(),
-            ),
-            ("statements", self.statements.clone()),
-            ("packages", self.packages.clone().unwrap_or_default()),
-            ("julia", self.julia.0.clone()),
-            ("cpu", self.cpu.0.clone()),
-        ];
-        let of_overrides = self
-            .overrides
-            .iter()
-            .filter_map(|o| o.julia_options.as_ref());
-        for options in of_overrides.chain([&self.julia_options]) {
-            let names = options.iter().map(|option| option.name().to_owned());
-            if let Some(name) = twice(names.collect()) {
-                return Some(("julia-options", format!("`{name}` is given twice")));
-            }
-        }
-        lists
-            .into_iter()
-            .find_map(|(key, texts): (_, Vec<String>)| {
-                let text = twice(texts)?;
-                Some((key, format!("`{}` is listed twice", shortened(&text, 60))))
-            })
-    }
-
-    /// Returns a key with an invalid name, and the message, if there is one.
-    fn invalid_name(&self) -> Option<(&'static str, String)> {
-        let name = self.name.as_deref().map(ImageName::validate);
-        if let Some(Err(error)) = name {
-            return Some(("name", format!("{error}; it becomes part of file names")));
-        }
-        let mut packages = self.packages.iter().flatten();
-        if let Some(error) = packages.find_map(|name| PackageName::validate(name).err()) {
-            return Some(("packages", error.to_string()));
-        }
-        // A single setting is passed to Julia; several are also names of tiers.
-        let several = self.cpu.0.len() > 1;
-        let checked = self.cpu.0.iter().map(|word| match several {
-            true => CpuTier::validate(word),
-            false => CpuTargets::validate(word),
-        });
-        checked
-            .filter_map(Result::err)
-            .next()
-            .map(|error| ("cpu", error.to_string()))
     }
 
     /// Returns the settings of the build `id`.
@@ -512,38 +311,6 @@ impl Config {
     pub fn json_schema() -> serde_json::Value {
         schemars::schema_for!(Self).to_value()
     }
-}
-
-/// Returns whether an address contains a password (`https://user:secret@host`).
-fn has_credentials(url: &str) -> bool {
-    let Some((_, rest)) = url.split_once("://") else {
-        return false;
-    };
-    let authority = rest.split('/').next().unwrap_or_default();
-    let user = authority.rsplit_once('@').map(|(user, _)| user);
-    user.is_some_and(|user| user.contains(':'))
-}
-
-/// Returns the offset of the `index`th table with this header.
-fn table_offset(text: &str, header: &str, index: usize) -> Option<usize> {
-    text.match_indices(header)
-        .map(|(offset, _)| offset)
-        .nth(index)
-}
-
-/// Returns the offset of a key, for errors about values of the right type that are invalid.
-fn key_offset(text: &str, key: &str) -> usize {
-    let mut offset = 0;
-    for line in text.split_inclusive('\n') {
-        let trimmed = line.trim_start();
-        let rest = trimmed.strip_prefix(key).map(str::trim_start);
-        let is_it = |rest: &str| rest.starts_with(['=', '#']) || rest.is_empty();
-        if rest.is_some_and(is_it) {
-            return offset + (line.len() - trimmed.len());
-        }
-        offset += line.len();
-    }
-    0
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ use sysforge_process::{Environment, Program};
 use super::Surroundings;
 use super::error::InstallError;
 use super::images::{Images, Installed};
-use super::load::environment as environment_of;
 use crate::archive::ARTIFACTS;
 use crate::local::at;
 
@@ -134,6 +133,14 @@ impl Start {
         }
         line
     }
+}
+
+/// Returns the folder, if it contains the environment of the image.
+fn environment_of(folder: &Path) -> Option<&Path> {
+    folder
+        .join(image_environment::PROJECT)
+        .is_file()
+        .then_some(folder)
 }
 
 /// Returns the command that starts Julia with the image.

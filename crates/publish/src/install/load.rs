@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sysforge_plan::release::ReleaseImage;
-use sysforge_plan::{JuliaFacts, Step, image_environment};
+use sysforge_plan::{JuliaFacts, Step};
 use sysforge_process::Program;
 
 use super::Surroundings;
@@ -48,14 +48,6 @@ pub(super) async fn load_once(
     }
     task.done(format!("{:.2} s", finished.wall.as_secs_f64()));
     Ok(())
-}
-
-/// Returns the folder, if it contains the environment of the image.
-pub(super) fn environment(folder: &Path) -> Option<&Path> {
-    folder
-        .join(image_environment::PROJECT)
-        .is_file()
-        .then_some(folder)
 }
 
 fn program(julia: &Path, image: &Path, surroundings: &Surroundings<'_>) -> Program {
