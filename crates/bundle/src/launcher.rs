@@ -21,6 +21,26 @@ pub const STATEMENTS: &[&str] = &[
 /// The types of standard input, output and error: a terminal, a pipe and a file.
 const STREAMS: [&str; 3] = ["Base.TTY", "Base.PipeEndpoint", "IOStream"];
 
+/// The functions that read a stream, with `STREAM` for its type.
+const READERS: [&str; 7] = [
+    "precompile(Tuple{typeof(Base.eachline), STREAM})",
+    "precompile(Tuple{typeof(Base.eof), STREAM})",
+    "precompile(Tuple{typeof(Base.iterate), Base.EachLine{STREAM}})",
+    "precompile(Tuple{typeof(Base.read), STREAM})",
+    "precompile(Tuple{typeof(Base.read), STREAM, Type{String}})",
+    "precompile(Tuple{typeof(Base.readline), STREAM})",
+    "precompile(Tuple{typeof(Base.readlines), STREAM})",
+];
+
+/// Returns statements for reading standard input, for each kind of stream. An app is run with one kind, and
+/// what the base contains is not recorded: Julia 1.12's own image has code for reading a pipe to its end, and
+/// none for a file.
+#[must_use]
+pub fn readers_of_standard_input() -> Vec<String> {
+    let of = |stream: &&str| READERS.map(|text| text.replace("STREAM", stream));
+    STREAMS.iter().flat_map(of).collect()
+}
+
 /// Returns further statements, for the kinds of standard streams that the recorded runs did not have.
 ///
 /// - A run reads its standard input from one kind of stream. The functions that read it are compiled for
@@ -127,6 +147,17 @@ mod tests {
     fn the_launcher_is_well_under_one_megabyte() {
         assert!(EXECUTABLE.len() > 10_000, "{}", EXECUTABLE.len());
         assert!(EXECUTABLE.len() < 700_000, "{}", EXECUTABLE.len());
+    }
+
+    #[test]
+    fn standard_input_is_read_from_each_kind_of_stream_even_if_nothing_was_recorded() {
+        let all = readers_of_standard_input();
+        assert_eq!(all.len(), 21);
+        for stream in ["Base.TTY", "Base.PipeEndpoint", "IOStream"] {
+            let text = format!("precompile(Tuple{{typeof(Base.read), {stream}, Type{{String}}}})");
+            assert!(all.contains(&text), "{text}");
+        }
+        assert!(!all.iter().any(|text| text.contains("STREAM")), "{all:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use sysforge_plan::config::Run;
 
-use crate::launcher::STATEMENTS;
+use crate::launcher::{STATEMENTS, readers_of_standard_input};
 use crate::library::INTERFACE;
 use crate::observe::{self, OBSERVE, Planned};
 
@@ -31,6 +31,7 @@ pub fn of_traces(apps: &[Planned]) -> String {
     });
     let mut parts: Vec<String> = scripts.collect();
     parts.extend(STATEMENTS.iter().map(|text| (*text).to_owned()));
+    parts.extend(readers_of_standard_input());
     parts.join("\n")
 }
 

@@ -347,6 +347,11 @@ impl<'a> BuildRunner<'a> {
             let launcher: Vec<_> = launcher.filter(|text| !statements.contains(text)).collect();
             statements.extend(launcher);
             statements.extend(sysforge_bundle::launcher::variants_of_streams(&statements));
+            if !self.apps.is_empty() {
+                let readers = sysforge_bundle::launcher::readers_of_standard_input().into_iter();
+                let readers: Vec<_> = readers.filter(|text| !statements.contains(text)).collect();
+                statements.extend(readers);
+            }
         }
         let session = session::trace(&self.context, self.interactive()).await;
         let known: HashSet<String> = statements.iter().cloned().collect();
