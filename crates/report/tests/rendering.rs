@@ -189,6 +189,65 @@ fn hostile_names_and_statements_are_shown_as_text() {
     }
 }
 
+/// Returns the places of all texts in a document.
+fn texts(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::String(_) => found.push(at.to_owned()),
+        serde_json::Value::Array(values) => {
+            for (index, value) in values.iter().enumerate() {
+                texts(value, &format!("{at}/{index}"), found);
+            }
+        }
+        serde_json::Value::Object(fields) => {
+            for (key, value) in fields {
+                let key = key.replace('~', "~0").replace('/', "~1");
+                texts(value, &format!("{at}/{key}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn markup_in_any_text_of_a_receipt_changes_nothing_of_the_page() {
+    let document = serde_json::to_value(report().receipt).unwrap();
+    let mut places = Vec::new();
+    texts(&document, "", &mut places);
+    let page = |place: &str, text: &str| {
+        let mut changed = document.clone();
+        *changed.pointer_mut(place).unwrap() = text.into();
+        // Many fields do not take such a text at all.
+        let receipt = serde_json::from_value(changed).ok()?;
+        let report = Report {
+            receipt: Some(receipt),
+            ..report()
+        };
+        Some([html(&report), svg(&report)])
+    };
+    let mut taken = 0;
+    for place in &places {
+        for markup in [
+            "</td></table></style><script>alert(1)</script>",
+            "\"><img src=x onerror=alert(1)>",
+            "' onload='alert(1)' x='",
+            "]]></text></svg><!--",
+        ] {
+            let plain = "x".repeat(markup.len());
+            let (Some(hostile), Some(plain)) = (page(place, markup), page(place, &plain)) else {
+                continue;
+            };
+            taken += 1;
+            for (hostile, plain) in hostile.iter().zip(&plain) {
+                for mark in ["<", ">", "\"", "<!--", "]]>"] {
+                    let count = |page: &str| page.matches(mark).count();
+                    assert_eq!(count(hostile), count(plain), "{place}: {markup}");
+                }
+            }
+        }
+    }
+    assert!(taken > 20, "{taken}");
+}
+
 #[test]
 fn the_output_refers_to_nothing_outside() {
     for text in [svg(&report()), html(&report())] {
