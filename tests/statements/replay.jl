@@ -66,6 +66,11 @@ end
             end
         end""") == replayed
     @test given("precompile(P.f, (") == ("failed", "it does not parse", false)
+    # What tuple assignments and imports of a file become.
+    @test given("let\nC = P.f\na, b = Int, Char\nprecompile(C, (a,))\nend") == replayed
+    @test given("let\n(c, d) = P.f, Int\nK = c\nprecompile(K, (d,))\nend") == replayed
+    @test given("let\nC = Zz.D\nprecompile(C, (Int,))\nend") ==
+        ("failed", "Zz is not defined in the image", false)
 end
 
 @testset "a loss has its true reason" begin

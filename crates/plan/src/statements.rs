@@ -301,6 +301,11 @@ mod tests {
             .map(|one| (one.line, &*one.text))
             .collect();
         assert_eq!(ignored, [(3, "using G"), (16, "f(x) = a")]);
+        assert!(
+            read.ignored[0]
+                .reason
+                .contains("write them with the module")
+        );
     }
 
     #[test]

@@ -151,7 +151,9 @@ impl<'a> Reader<'a> {
                 line,
             });
         }
-        for (name, path) in imports::of(self.text, start, end) {
+        let imported = imports::of(self.text, start, end);
+        let exports = imported.is_empty();
+        for (name, path) in imported {
             self.bindings.push(Binding {
                 names: vec![name],
                 text: format!("{name} = {path}"),
@@ -160,6 +162,9 @@ impl<'a> Reader<'a> {
         }
         let reason = match self.word(start) {
             "include" => "it includes another file: list that file in `statements`",
+            "using" if exports => {
+                "which names a module exports is not known here: write them with the module, as `A.b`"
+            }
             _ => "it is not a call of precompile",
         };
         self.ignore(start, end, reason);
