@@ -188,7 +188,8 @@ fn entry<'t>(
     value: &Value<'t>,
 ) -> Result<Written, TomlError> {
     let Some(uuid) = table.get("uuid") else {
-        return Err(reader.error(value.span(), "this package has no `uuid`"));
+        let error = reader.error(value.span(), "this package has no `uuid`");
+        return Err(error.hint(RESOLVE));
     };
     let version = table.get("version").map(|v| reader.version("version", v));
     let tree = table.get("git-tree-sha1");

@@ -446,12 +446,13 @@ impl Receipt {
     /// # Errors
     ///
     /// If the text is not a receipt, or has another schema.
-    pub fn from_json(text: &str) -> Result<Self, ReceiptError> {
+    pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self, ReceiptError> {
         #[derive(Deserialize)]
         #[serde(expecting = "an object with a `schema`")]
         struct Head {
             schema: String,
         }
+        let text = text.as_ref();
         let head: Head = json::parse(text).map_err(ReceiptError::Malformed)?;
         if head.schema != SCHEMA {
             return Err(ReceiptError::Schema(head.schema));

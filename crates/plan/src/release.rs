@@ -204,12 +204,13 @@ impl ReleaseIndex {
     /// # Errors
     ///
     /// If the text is not an index, has another schema, or contradicts itself.
-    pub fn from_json(text: &str) -> Result<Self, IndexError> {
+    pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self, IndexError> {
         #[derive(Deserialize)]
         #[serde(expecting = "an object with a `schema`")]
         struct Head {
             schema: String,
         }
+        let text = text.as_ref();
         let head: Head = json::parse(text).map_err(IndexError::Malformed)?;
         if head.schema != SCHEMA {
             return Err(IndexError::Schema(head.schema));

@@ -53,7 +53,7 @@ impl TomlError {
         let hint = hint.or_else(|| bare.then(|| "write it in quotes".to_owned()));
         let of_kind = KIND_HINTS.iter().find(|(kind, _)| {
             message.contains(&format!("expected {kind}"))
-                || message.contains(&format!("must be {kind}"))
+                || words.contains(&format!("must be {kind}"))
         });
         let expected = message.rsplit_once("expected ").map(|(_, kind)| kind);
         let is_number = expected.is_some_and(|kind| {
@@ -329,7 +329,10 @@ mod tests {
         struct Document {
             count: u64,
             table: Option<std::collections::BTreeMap<String, bool>>,
+            section: Option<Section>,
         }
+        #[derive(Debug, serde::Deserialize)]
+        struct Section {}
         for (text, message) in [
             ("count = 1\ntable", "this key has no value"),
             ("count =", "a value is missing here"),
@@ -345,6 +348,10 @@ mod tests {
             ("other = 1", "the key `count` is missing"),
             (
                 "count = 1\ntable = 1",
+                "this is the number 1, and must be a table",
+            ),
+            (
+                "count = 1\nsection = 1",
                 "this is the number 1, and must be a table",
             ),
             (

@@ -53,7 +53,8 @@ pub(crate) struct Attester {
 /// The reason, in a few words.
 pub(crate) fn verify(bundle: &str, sha256: Sha256, repository: &str) -> Result<Attester, String> {
     crypto::provide();
-    let bundle = Bundle::from_json(bundle).map_err(words)?;
+    let bundle = Bundle::from_json(bundle)
+        .map_err(|_| "it is not an attestation that Sigstore can read".to_owned())?;
     // GitHub's own authority has no log. Removing the log from a public entry does not help an
     // attacker: its signature then does not chain to the root of that authority.
     let (instance, policy) = match bundle.verification_material.tlog_entries.is_empty() {
@@ -176,6 +177,22 @@ pub(crate) mod tests {
             why.contains("it was made in https://github.com/cli/cli"),
             "{why}"
         );
+    }
+
+    #[test]
+    fn hostile_text_anywhere_in_a_bundle_is_refused_or_has_no_effect() {
+        let value: serde_json::Value = serde_json::from_str(BY_WORKFLOW).unwrap();
+        let signer = verify(BY_WORKFLOW, digest(), "cli/cli").unwrap();
+        for (pointer, text, changed) in sysforge_testkit::hostile::variants(&value) {
+            match verify(&changed.to_string(), digest(), "cli/cli") {
+                Ok(found) => assert_eq!(
+                    (found.name, found.tag),
+                    (signer.name.clone(), signer.tag.clone()),
+                    "{pointer}: {text}"
+                ),
+                Err(why) => assert!(!why.contains("struct "), "{pointer}: {why}"),
+            }
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use sysforge_archive::{Blob, GitTree};
 use sysforge_files::{read_regular, unless_gone};
 use sysforge_plan::receipt::ObjectKind;
+use sysforge_plan::release::sums;
 use sysforge_plan::text::FileName;
 use sysforge_plan::{ArchiveFormat, Receipt, Sha256};
 
@@ -185,20 +186,24 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, PublishError> {
 /// only the list of one of them remains; archives that it does not name are checked against their
 /// receipts only.
 fn read_sums(folder: &Path) -> Result<BTreeMap<FileName, Sha256>, PublishError> {
-    let path = folder.join(sysforge_plan::release::SUMS_NAME);
+    let path = folder.join(sums::NAME);
     let bytes = unless_gone(read_regular(&path, DOCUMENT_LIMIT)).map_err(at(&path))?;
-    Ok(crate::documents::sums::read(&String::from_utf8_lossy(
-        &bytes,
-    )))
+    let altered = |what: String| PublishError::Altered {
+        path: path.clone(),
+        what,
+    };
+    let text = String::from_utf8(bytes).map_err(|_| altered("it is not UTF-8 text".to_owned()))?;
+    if !text.trim().is_empty() {
+        sums::read_strictly(&text).map_err(|why| altered(format!("it {why}")))?;
+    }
+    Ok(sums::read(&text))
 }
 
 fn read_build(path: &Path, sums: &BTreeMap<FileName, Sha256>) -> Result<Build, PublishError> {
     let bytes = read_regular(path, DOCUMENT_LIMIT).map_err(at(path))?;
-    let receipt = Receipt::from_json(&String::from_utf8_lossy(&bytes)).map_err(|source| {
-        PublishError::Receipt {
-            path: path.to_owned(),
-            source,
-        }
+    let receipt = Receipt::from_json(&bytes).map_err(|source| PublishError::Receipt {
+        path: path.to_owned(),
+        source,
     })?;
     let stem = path
         .to_string_lossy()
@@ -448,6 +453,27 @@ mod tests {
             );
             assert!(text.contains(&name), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_checksum_list_of_another_form_is_refused_and_a_receipt_that_is_no_file_named() {
+        let (dir, _) = one_build();
+        let list = dir.path().join("SHA256SUMS");
+        for (bytes, why) in [
+            (&b"\xff\xfe1\0"[..], "it is not UTF-8 text"),
+            (b"<html></html>", "line 1 is not a checksum and a name"),
+            (b"rubbish\n", "line 1 is not a checksum and a name"),
+        ] {
+            std::fs::write(&list, bytes).unwrap();
+            let text = refused(dir.path()).await;
+            assert!(text.contains(why) && text.contains("SHA256SUMS"), "{text}");
+        }
+        std::fs::remove_file(&list).unwrap();
+        let receipt = dir.path().join(format!("{NAME}.receipt.json"));
+        std::fs::remove_file(&receipt).unwrap();
+        std::fs::create_dir(&receipt).unwrap();
+        let text = refused(dir.path()).await;
+        assert!(text.ends_with(".receipt.json"), "{text}");
     }
 
     #[tokio::test]

@@ -81,7 +81,8 @@ impl Sink {
             Target::Nothing => {}
             Target::Memory { bytes, limit } => {
                 if bytes.len() + chunk.len() > *limit {
-                    return Err(std::io::Error::other("it is larger than it can be"));
+                    let text = format!("it has more than {limit} bytes");
+                    return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, text));
                 }
                 bytes.extend_from_slice(chunk);
             }
@@ -301,7 +302,8 @@ mod tests {
         let mut sink = Sink::memory(4);
         sink.write(b"abc").unwrap();
         let error = sink.write(b"de").unwrap_err();
-        assert_eq!(error.to_string(), "it is larger than it can be");
+        assert_eq!(error.to_string(), "it has more than 4 bytes");
+        assert!(sysforge_plan::explain::io_hint(&error).is_some());
         assert_eq!(sink.position(), 3);
         sink.restart().unwrap();
         sink.write(b"wxyz").unwrap();

@@ -261,8 +261,7 @@ fn unpack(archive: &Path, image: &ReleaseImage, folder: &Path) -> Result<(), Ins
         crate::PublishError::Altered { what, .. } => altered(what),
         other => other.into(),
     })?;
-    let text = String::from_utf8_lossy(&inspected.receipt);
-    let receipt = sysforge_plan::Receipt::from_json(&text)
+    let receipt = sysforge_plan::Receipt::from_json(&inspected.receipt)
         .map_err(|error| altered(format!("its receipt cannot be read: {error}")))?;
     if receipt != image.receipt {
         return Err(altered(

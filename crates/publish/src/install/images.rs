@@ -183,9 +183,7 @@ impl Installed {
     /// Returns the packages in it, as its receipt lists them; empty if the receipt cannot be read.
     pub fn packages(&self) -> Vec<PackageRecord> {
         let bytes = read_regular(&self.folder().join(archive::RECEIPT), RECEIPT_LIMIT);
-        let receipt = bytes
-            .ok()
-            .and_then(|bytes| Receipt::from_json(&String::from_utf8_lossy(&bytes)).ok());
+        let receipt = bytes.ok().and_then(|bytes| Receipt::from_json(bytes).ok());
         receipt.map_or_else(Vec::new, |receipt| receipt.packages)
     }
 

@@ -36,13 +36,10 @@ impl OpenRelease {
             .small(INDEX_NAME)
             .await?
             .ok_or_else(|| InstallError::NoRelease(self.source().to_string()))?;
-        let index =
-            ReleaseIndex::from_json(&String::from_utf8_lossy(&bytes)).map_err(|source| {
-                PublishError::Index {
-                    place: self.source().to_string(),
-                    source,
-                }
-            })?;
+        let index = ReleaseIndex::from_json(&bytes).map_err(|source| PublishError::Index {
+            place: self.source().to_string(),
+            source,
+        })?;
         let signature = self.small(&format!("{INDEX_NAME}{SIGNATURE_END}")).await?;
         let signed = match (signature, keys) {
             (None, []) => Signed::No,
