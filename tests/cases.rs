@@ -610,21 +610,14 @@ fn a_workflow_without_a_manifest_says_so() {
 }
 
 #[test]
-fn a_fresh_base_is_refused_while_planning() {
+fn a_fresh_base_is_planned_for_the_newest_julia_too() {
     let case = Case::of("14-project-named-by-file");
     case.file("Sysimage.toml", "base = \"fresh\"\n");
-    let error = case.refuses(&["plan"]);
-    assert!(
-        error.contains("a fresh base is not supported for Julia 1.12.7"),
-        "{error}"
-    );
+    let plan = case.run(&["plan"]);
+    assert_eq!(plan.code, Some(0), "{}", plan.stderr);
+    assert!(plan.stdout.contains("julia1.12.7"), "{}", plan.stdout);
     let doctor = case.run(&["doctor"]);
-    assert_eq!(doctor.code, Some(2), "{}", doctor.stdout);
-    assert!(
-        doctor.stdout.contains("a fresh base is not supported"),
-        "{}",
-        doctor.stdout
-    );
+    assert!(!doctor.stdout.contains("fresh base"), "{}", doctor.stdout);
 }
 
 #[test]

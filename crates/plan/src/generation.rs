@@ -34,10 +34,8 @@ pub struct Generation {
     /// Whether the names of the libjulias contain the minor version (`libjulia.so.1.10`, since
     /// 1.10) or only the major version (`libjulia.so.1`).
     pub minor_in_names: bool,
-    /// Whether a fresh base can be made and used (up to 1.11). Since 1.12 the compiler is a package of
-    /// its own, which takes 286 s of CPU time to compile, and 97 s each time Julia starts on a base
-    /// without native code (1.12.5; the libraries took 81 s).
-    pub fresh_base: bool,
+    /// What a fresh base contains.
+    pub base_form: BaseForm,
     /// Whether Julia has `--strip-metadata` and `--strip-ir` (since 1.8).
     pub strips_images: bool,
     /// Whether images with `--strip-ir` failed their check when it was tried (1.12.5): Julia's own code
@@ -60,6 +58,16 @@ pub struct Generation {
     /// The symbols that an image must define to be loadable, in C spelling (`jl_image_pointers` is
     /// the root of all code symbols since 1.10).
     pub image_symbols: &'static [&'static str],
+}
+
+/// What a base that is made from Julia's sources contains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BaseForm {
+    /// No native code (up to 1.11): it takes less time to make.
+    Data,
+    /// Native code (since 1.12). The compiler is a package of its own there, which takes 97 s of CPU
+    /// time each time Julia starts on a base without native code (1.12.5).
+    Native,
 }
 
 /// A standard library that an interactive session loads.
@@ -130,7 +138,7 @@ const V1_5: Generation = Generation {
     image_threads: false,
     trace_timing: None,
     minor_in_names: false,
-    fresh_base: true,
+    base_form: BaseForm::Data,
     strips_images: false,
     stripped_ir_fails: false,
     optional_compiler: false,
@@ -211,7 +219,7 @@ const V1_11: Generation = Generation {
 const V1_12: Generation = Generation {
     since: (1, 12),
     trace_timing: Some("--trace-compile-timing"),
-    fresh_base: false,
+    base_form: BaseForm::Native,
     keeps_targets: true,
     stripped_ir_fails: true,
     // 1.12.5, two threads: 4.6 to 5.0 GB with one target, 6.4 GB with two, 9.1 GB with three.

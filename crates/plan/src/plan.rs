@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::archive::ArchiveFormat;
 use crate::build_id::BuildId;
-use crate::config::{Base, Bundle, Settings};
+use crate::config::{Bundle, Settings};
 use crate::cpu::{self, CpuTarget};
 use crate::generation::Generation;
 use crate::julia_option::JuliaOption;
@@ -49,17 +49,6 @@ pub struct Plan {
     /// Problems that are likely but do not prevent the build.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
-}
-
-/// Refuses a fresh base for a Julia that does not support it.
-fn require_base(settings: &Settings, julia: &JuliaVersion) -> Result<(), PlanError> {
-    let possible = Generation::of(julia).is_none_or(|generation| generation.fresh_base);
-    match &settings.base {
-        Base::Fresh if !possible => Err(PlanError::NoFreshBase {
-            version: julia.clone(),
-        }),
-        Base::Fresh | Base::Shipped | Base::Image(_) | Base::Release { .. } => Ok(()),
-    }
 }
 
 /// Refuses to leave out the compiler of a Julia that does not start without it.
@@ -142,7 +131,6 @@ impl Inputs {
                 let id = BuildId::of(&plan.name, julia.version(), self.triplet, tier)?;
                 let settings = self.config.settings(&id);
                 let cpu = self.kept(cpu, index, &settings, julia.version());
-                require_base(&settings, julia.version())?;
                 require_options(&settings.julia_options, julia.version())?;
                 plan.warn_of_options(&settings.julia_options, julia.version());
                 require_compiler(&self.config.bundle, julia.version())?;

@@ -128,19 +128,6 @@ fn a_cpu_that_julia_does_not_know_is_refused_for_each_platform() {
 }
 
 #[test]
-fn a_fresh_base_is_refused_for_a_julia_that_none_can_be_made_for() {
-    let fresh = app("base = \"fresh\"\n");
-    let refused = refusal(fresh.plan(vec![given("1.12.7")]));
-    assert!(
-        refused.contains("a fresh base is not supported for Julia 1.12.7"),
-        "{refused}"
-    );
-    assert!(refused.contains("`base = \"shipped\"`"), "{refused}");
-    assert!(fresh.plan(vec![given("1.10.2")]).is_ok());
-    assert!(app("").plan(vec![given("1.12.7")]).is_ok());
-}
-
-#[test]
 fn an_option_that_makes_unusable_images_is_a_warning() {
     let stripped = app("julia-options = [\"-O3\", \"--strip-ir\"]\n");
     let plan = stripped.plan(vec![given("1.12.5")]).unwrap();

@@ -3,8 +3,10 @@
 use std::time::Instant;
 
 use sysforge_acquire::store::{Entry, EntryId, EntrySlot, Lookup};
-use sysforge_build::base::{self, Recipe};
-use sysforge_plan::{Step, config};
+use sysforge_build::base::{Linking, Recipe};
+use sysforge_build::link::{self, LinkJob};
+use sysforge_build::machine;
+use sysforge_plan::{Step, config, memory};
 
 use super::BuildRunner;
 use crate::error::EngineError;
@@ -30,8 +32,16 @@ impl BuildRunner<'_> {
         let closure = self.closure();
         let used = (settings.stdlibs == config::Stdlibs::Used).then_some(closure.as_slice());
         let recipe = Recipe::new(&self.context, used, &self.build.cpu.target)?;
+        let needs = memory::Emission {
+            targets: memory::HeldTargets::ONE,
+            repl: false,
+        };
+        let cpus = self.context.julia.cpu_threads;
+        let free = machine::free_memory();
+        let threads = memory::image_threads(self.context.generation, needs, cpus, free);
+        let recipe = recipe.with_threads(threads);
         let entry = self.base(&recipe).await?;
-        self.context.base = Some(entry.prefix().join(base::FILE));
+        self.context.base = Some(entry.prefix().join(recipe.file()));
         self.leases.push(entry.into_lease());
         self.took(Step::Base, started, None);
         Ok(())
@@ -60,9 +70,30 @@ impl BuildRunner<'_> {
                 return Ok(*entry);
             }
         };
-        recipe.make(&self.context, builder.folder(), &task).await?;
+        let link = async |linking: Linking| {
+            let job = LinkJob {
+                objects: vec![linking.object],
+                output: linking.image,
+                name: linking.name,
+                julia: julia.clone(),
+                linker: self.linker.clone(),
+                strip: true,
+                exports: Vec::new(),
+                library: None,
+                environment: self.context.environment.clone(),
+                work_dir: self.context.work.path("base-link"),
+                log: self.context.work.log("base-link"),
+                timeout: self.context.timeout,
+            };
+            link::link(&job, &self.context.children, &task)
+                .await
+                .map(drop)
+        };
+        recipe
+            .make(&self.context, builder.folder(), &task, link)
+            .await?;
         let source = julia.base_image.display().to_string();
-        let entry = builder.finish(base::FILE, &source, &julia.version, julia.triplet)?;
+        let entry = builder.finish(&recipe.file(), &source, &julia.version, julia.triplet)?;
         task.done(format!("{} MB", entry.record().size / 1_000_000));
         Ok(entry)
     }

@@ -54,11 +54,6 @@ pub enum PlanError {
     TooOld { version: JuliaVersion },
     #[error("{bad}")]
     Cpu { word: String, bad: BadTarget },
-    #[error(
-        "a fresh base is not supported for Julia {version}: since 1.12, Julia takes more than a minute \
-         to start on a base without native code"
-    )]
-    NoFreshBase { version: JuliaVersion },
     #[error("Julia {version} does not start without its compiler: LLVM is linked into {library}")]
     NeedsCompiler {
         version: JuliaVersion,
@@ -114,11 +109,6 @@ impl Explain for PlanError {
                 "add a package with `julia --project -e 'using Pkg; Pkg.add(\"…\")'`".to_owned(),
             ],
             Self::Cpu { bad, .. } => bad.hints(),
-            Self::NoFreshBase { .. } => vec![
-                "leave `base` out, or write `base = \"shipped\"`, to build on the sysimage that this \
-                 Julia ships; `base` may differ for some builds under [[overrides]]"
-                    .to_owned(),
-            ],
             Self::NeedsCompiler { .. } => {
                 let since = Generation::all().iter().find(|row| row.optional_compiler);
                 let (major, minor) = since.map_or(Generation::OLDEST, |row| row.since);
