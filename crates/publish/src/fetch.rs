@@ -16,10 +16,13 @@ use crate::host::{Attempts, Timing};
 use crate::local::{CHUNK, at};
 
 /// The target of downloaded bytes.
-#[derive(Debug)]
-pub(crate) struct Sink {
+pub(crate) struct Sink<'a> {
     target: Target,
     hasher: Hasher,
+    /// The file's length, if it is known from elsewhere than the host's answer: not one byte more is
+    /// accepted.
+    size: Option<u64>,
+    task: Option<&'a Task>,
 }
 
 #[derive(Debug)]
@@ -32,7 +35,7 @@ enum Target {
     File { file: std::fs::File, path: PathBuf },
 }
 
-impl Sink {
+impl<'a> Sink<'a> {
     /// Keeps only the digest.
     pub(crate) fn nothing() -> Self {
         Self::new(Target::Nothing)
@@ -52,14 +55,30 @@ impl Sink {
         std::io::copy(&mut earlier, &mut hasher).map_err(at(path))?;
         let path = path.to_owned();
         Ok(Self {
-            target: Target::File { file, path },
             hasher,
+            ..Self::new(Target::File { file, path })
         })
     }
 
     fn new(target: Target) -> Self {
-        let hasher = Hasher::default();
-        Self { target, hasher }
+        Self {
+            target,
+            hasher: Hasher::default(),
+            size: None,
+            task: None,
+        }
+    }
+
+    /// Accepts this many bytes.
+    pub(crate) fn of_size(mut self, size: u64) -> Self {
+        self.size = Some(size);
+        self
+    }
+
+    /// Reports the progress of `task`.
+    pub(crate) fn reporting(mut self, task: &'a Task) -> Self {
+        self.task = Some(task);
+        self
     }
 
     /// Discards everything received so far.
@@ -134,30 +153,25 @@ const PROGRESS: u64 = 1 << 20;
 const MOST_ATTEMPTS: u32 = 100;
 
 /// Reads a file completely, in as many attempts as `timing` allows. An attempt that received bytes
-/// does not count, unless they came too slowly. `total` is the file's length, if it is known from
-/// elsewhere than this host's answer: not one byte more is accepted.
+/// does not count, unless they came too slowly.
 pub(crate) async fn read(
     request: impl Fn() -> RequestBuilder,
-    sink: &mut Sink,
-    total: Option<u64>,
+    sink: &mut Sink<'_>,
     timing: &Timing,
-    task: Option<&Task>,
 ) -> Result<(), Failure> {
-    read_until(request, sink, total, timing, task, |_| false).await
+    read_until(request, sink, timing, |_| false).await
 }
 
 /// Reads as [`read`], from a host without an API: the statuses 401, 403 and 404 are final. Returns
 /// whether there is such a file.
 pub(crate) async fn read_plain(
     request: impl Fn() -> RequestBuilder,
-    sink: &mut Sink,
-    total: Option<u64>,
+    sink: &mut Sink<'_>,
     timing: &Timing,
-    task: Option<&Task>,
 ) -> Result<bool, Failure> {
     let is_final =
         |failure: &Failure| failure.is_missing_or_hidden() || failure.status() == Some(401);
-    match read_until(request, sink, total, timing, task, is_final).await {
+    match read_until(request, sink, timing, is_final).await {
         Ok(()) => Ok(true),
         Err(failure) if failure.is_missing_or_hidden() => Ok(false),
         Err(failure) => Err(failure),
@@ -167,16 +181,14 @@ pub(crate) async fn read_plain(
 /// Reads as [`read`]; a failure for which `is_final` returns `true` ends it.
 pub(crate) async fn read_until(
     request: impl Fn() -> RequestBuilder,
-    sink: &mut Sink,
-    total: Option<u64>,
+    sink: &mut Sink<'_>,
     timing: &Timing,
-    task: Option<&Task>,
     is_final: impl Fn(&Failure) -> bool,
 ) -> Result<(), Failure> {
     let mut attempts = Attempts::default();
     for made in 1.. {
         let before = sink.position();
-        match read_on(request(), sink, total, timing, task).await {
+        match read_on(request(), sink, timing).await {
             Ok(()) => return Ok(()),
             Err(failure) if is_final(&failure) => return Err(failure),
             Err(failure) => {
@@ -223,20 +235,19 @@ fn too_long(total: u64) -> Failure {
 /// One attempt, which continues where the last one stopped.
 async fn read_on(
     request: RequestBuilder,
-    sink: &mut Sink,
-    total: Option<u64>,
+    sink: &mut Sink<'_>,
     timing: &Timing,
-    task: Option<&Task>,
 ) -> Result<(), Failure> {
     let path = match &sink.target {
         Target::File { path, .. } => path.clone(),
         _ => PathBuf::from("the download"),
     };
     let local = |source| Failure::Local(Arc::new(at(&path)(source)));
-    if total.is_some_and(|total| sink.position() > total) {
+    let size = sink.size;
+    if size.is_some_and(|size| sink.position() > size) {
         sink.restart().map_err(local)?;
     }
-    if total == Some(sink.position()) && sink.position() > 0 {
+    if size == Some(sink.position()) && sink.position() > 0 {
         return Ok(());
     }
     let request = match sink.position() {
@@ -259,14 +270,13 @@ async fn read_on(
     let announced = answer
         .content_length()
         .map(|rest| rest.saturating_add(sink.position()));
-    if let (Some(total), Some(announced)) = (total, announced)
-        && announced > total
+    if let (Some(size), Some(announced)) = (size, announced)
+        && announced > size
     {
         sink.restart().map_err(local)?;
-        return Err(too_long(total));
+        return Err(too_long(size));
     }
-    let whole = total;
-    let total = total.or(announced);
+    let total = size.or(announced);
     let url = answer.url().clone();
     let mut body = BodyReader::new(Limits::over(timing.stall));
     while let Some(chunk) = body
@@ -274,14 +284,14 @@ async fn read_on(
         .await
         .map_err(|error| of_net(error, timing.stall))?
     {
-        if let Some(whole) = whole
-            && sink.position() + chunk.len() as u64 > whole
+        if let Some(size) = size
+            && sink.position() + chunk.len() as u64 > size
         {
             sink.restart().map_err(local)?;
-            return Err(too_long(whole));
+            return Err(too_long(size));
         }
         sink.write(&chunk).map_err(local)?;
-        if let Some(task) = task {
+        if let Some(task) = sink.task {
             task.progress(sink.position(), total);
         }
     }

@@ -28,7 +28,7 @@ use object_store::{
 };
 use sysforge_net::{Client, Method, Network};
 use sysforge_plan::release::{INDEX_NAME, SITE_NAME};
-use sysforge_plan::{Reporter, Sha256, Task};
+use sysforge_plan::{Reporter, Sha256};
 use url::Url;
 
 pub use access::S3Access;
@@ -215,10 +215,7 @@ impl S3 {
 
     async fn is_public(&self, tag: &str) -> Result<bool, PublishError> {
         let path = self.path(&format!("{tag}/{INDEX_NAME}"));
-        match self
-            .read(&path, &mut Sink::memory(DOCUMENT_LIMIT), None, None)
-            .await
-        {
+        match self.read(&path, &mut Sink::memory(DOCUMENT_LIMIT)).await {
             Ok(()) => Ok(true),
             Err(failure) if is_missing(&failure) => Ok(false),
             Err(failure) => Err(self.error("look for the release", failure)),
@@ -239,8 +236,8 @@ impl S3 {
             Some(noted) => **noted == asset.sha256.to_string(),
             // Another program wrote it.
             None => {
-                let mut sink = Sink::nothing();
-                let read = self.read(path, &mut sink, Some(asset.size), None).await;
+                let mut sink = Sink::nothing().of_size(asset.size);
+                let read = self.read(path, &mut sink).await;
                 read.map_err(fail)?;
                 sink.sha256() == asset.sha256
             }
@@ -299,13 +296,7 @@ impl S3 {
     }
 
     /// Reads an object into `sink`, from the sink's position on.
-    async fn read(
-        &self,
-        path: &Path,
-        sink: &mut Sink,
-        size: Option<u64>,
-        task: Option<&Task>,
-    ) -> Result<(), Failure> {
+    async fn read(&self, path: &Path, sink: &mut Sink<'_>) -> Result<(), Failure> {
         let address = match self.signs {
             true => self.store.signed_url(Method::GET, path, SIGNED_FOR).await,
             false => Ok(parsed_url(&self.plain_address(path.as_ref()))?),
@@ -316,7 +307,7 @@ impl S3 {
             self.client.get(address.clone())
         };
         let is_final = |failure: &Failure| !may_pass(failure);
-        fetch::read_until(get, sink, size, &self.timing, task, is_final).await
+        fetch::read_until(get, sink, &self.timing, is_final).await
     }
 
     /// Reads a file of a release into `sink`, and returns whether the file exists. `folder` is a
@@ -325,15 +316,13 @@ impl S3 {
         &self,
         folder: &str,
         name: &str,
-        sink: &mut Sink,
-        size: Option<u64>,
-        task: Option<&Task>,
+        sink: &mut Sink<'_>,
     ) -> Result<bool, PublishError> {
         let path = match folder.is_empty() {
             true => self.path(name),
             false => self.path(&format!("{folder}/{name}")),
         };
-        match self.read(&path, sink, size, task).await {
+        match self.read(&path, sink).await {
             Ok(()) => Ok(true),
             Err(failure) if is_missing(&failure) => Ok(false),
             // For a missing object, services answer with this if the client may not list objects.

@@ -203,27 +203,19 @@ impl OpenRelease {
     /// Reads a small file completely; `None` if there is no file of this name.
     pub(super) async fn small(&self, name: &str) -> Result<Option<Vec<u8>>, InstallError> {
         let mut sink = Sink::memory(INDEX_LIMIT);
-        let read = self.read_file(name, None, &mut sink, None).await?;
+        let read = self.read_file(name, &mut sink).await?;
         Ok(read.then(|| sink.into_bytes()))
     }
 
     /// Reads a file of the release into `sink`, from the sink's position on.
-    async fn read(
-        &self,
-        file: &FileRecord,
-        sink: &mut Sink,
-        task: &Task,
-    ) -> Result<(), InstallError> {
-        let read = self
-            .read_file(&file.name, Some(file.size), sink, Some(task))
-            .await?;
-        if !read {
-            return Err(InstallError::Incomplete {
+    async fn read(&self, file: &FileRecord, sink: &mut Sink<'_>) -> Result<(), InstallError> {
+        match self.read_file(&file.name, sink).await? {
+            true => Ok(()),
+            false => Err(InstallError::Incomplete {
                 place: self.source.to_string(),
                 name: file.name.to_string(),
-            });
+            }),
         }
-        Ok(())
     }
 
     /// Downloads a file of the release to `path`, continues an earlier download, and verifies its digest.
@@ -233,12 +225,12 @@ impl OpenRelease {
         path: &Path,
         task: &Task,
     ) -> Result<(), InstallError> {
-        let mut sink = Sink::file(path)?;
+        let mut sink = Sink::file(path)?.of_size(file.size).reporting(task);
         let (mut found, mut length) = (file.sha256, file.size);
         // The file of an earlier run may be damaged; a second download from the start should not
         // be.
         for _ in 0..2 {
-            self.read(file, &mut sink, task).await?;
+            self.read(file, &mut sink).await?;
             if sink.sha256() == file.sha256 && sink.position() == file.size {
                 return Ok(sink.sync().map_err(at(path))?);
             }
@@ -261,13 +253,7 @@ impl OpenRelease {
         })
     }
 
-    async fn read_file(
-        &self,
-        name: &str,
-        size: Option<u64>,
-        sink: &mut Sink,
-        task: Option<&Task>,
-    ) -> Result<bool, InstallError> {
+    async fn read_file(&self, name: &str, sink: &mut Sink<'_>) -> Result<bool, InstallError> {
         let what = format!("download {name}");
         match &self.files {
             Files::Folder(folder) => copy(&folder.join(name), sink),
@@ -278,12 +264,10 @@ impl OpenRelease {
             } => {
                 let address = below(base, &encode(name));
                 let get = || client.get(address.clone());
-                let read = fetch::read_plain(get, sink, size, timing, task).await;
+                let read = fetch::read_plain(get, sink, timing).await;
                 read.map_err(|failure| web_error(&what, base, failure, timing))
             }
-            Files::S3 { host, folder } => {
-                Ok(host.read_file(folder, name, sink, size, task).await?)
-            }
+            Files::S3 { host, folder } => Ok(host.read_file(folder, name, sink).await?),
             Files::Api {
                 host,
                 numbers,
@@ -292,7 +276,7 @@ impl OpenRelease {
                 let Some(id) = numbers.get(name) else {
                     return Ok(false);
                 };
-                match fetch::read(|| host.download(*id), sink, size, timing, task).await {
+                match fetch::read(|| host.download(*id), sink, timing).await {
                     Ok(()) => Ok(true),
                     Err(failure) if failure.is_missing() => Ok(false),
                     Err(failure) => Err(error(&what, failure, timing)),
@@ -302,7 +286,7 @@ impl OpenRelease {
     }
 }
 
-fn copy(path: &Path, sink: &mut Sink) -> Result<bool, InstallError> {
+fn copy(path: &Path, sink: &mut Sink<'_>) -> Result<bool, InstallError> {
     let mut file = match sysforge_files::open_regular(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
@@ -411,7 +395,7 @@ async fn web(
     let mut sink = Sink::memory(INDEX_LIMIT);
     let address = below(&base, SITE_NAME);
     let get = || client.get(address.clone());
-    let (base, newest) = match fetch::read_plain(get, &mut sink, None, &timing, None).await {
+    let (base, newest) = match fetch::read_plain(get, &mut sink, &timing).await {
         Ok(true) => last_tag(&sink.into_bytes())
             .map(|tag| (of_tag(&tag), Some(tag)))
             .ok_or_else(|| InstallError::NoRelease(shown(&base)))?,
@@ -439,7 +423,7 @@ async fn storage(host: S3, tag: Option<&str>) -> Result<(Files, Option<Tag>), In
     }
     // The prefix is that of a site, which has a list, or that of one release, which has none.
     let mut sink = Sink::memory(INDEX_LIMIT);
-    let (folder, newest) = match host.read_file("", SITE_NAME, &mut sink, None, None).await? {
+    let (folder, newest) = match host.read_file("", SITE_NAME, &mut sink).await? {
         true => {
             let newest = last_tag(&sink.into_bytes());
             (newest.as_deref().unwrap_or_default().to_owned(), newest)

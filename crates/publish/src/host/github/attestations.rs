@@ -61,7 +61,7 @@ impl GitHub {
                 hint: "the host is at fault",
             });
         }
-        fetch::read(|| self.bytes.get(url), &mut sink, None, &self.timing, None).await?;
+        fetch::read(|| self.bytes.get(url), &mut sink, &self.timing).await?;
         let packed = sink.into_bytes();
         let fits = snap::raw::decompress_len(&packed).is_ok_and(|length| length <= BUNDLE_LIMIT);
         let unpacked = fits.then(|| snap::raw::Decoder::new().decompress_vec(&packed).ok());

@@ -213,15 +213,9 @@ fn agree(tag: &str, index: &ReleaseIndex, listed: &BTreeMap<String, Sha256>) -> 
 /// Downloads a document of the release, which must have the digest in the list.
 async fn read(host: &GitHub, asset: &Asset, limit: usize) -> Result<String, PublishError> {
     let mut sink = Sink::memory(limit);
-    fetch::read(
-        || host.download(asset.id),
-        &mut sink,
-        None,
-        &host.timing,
-        None,
-    )
-    .await
-    .map_err(|failure| host.error(&format!("read {} of the release", asset.name), failure))?;
+    let get = || host.download(asset.id);
+    let read = fetch::read(get, &mut sink, &host.timing).await;
+    read.map_err(|failure| host.error(&format!("read {} of the release", asset.name), failure))?;
     let bytes = sink.into_bytes();
     let found = Sha256::of(&bytes);
     match asset.sha256() {

@@ -206,9 +206,9 @@ impl GitHub {
         if size > FILE_LIMIT {
             return Err(Failure::too_long(FILE_LIMIT));
         }
-        let mut sink = Sink::nothing();
+        let mut sink = Sink::nothing().of_size(size);
         let get = || self.download(id);
-        fetch::read(get, &mut sink, Some(size), &self.timing, None).await?;
+        fetch::read(get, &mut sink, &self.timing).await?;
         Ok(sink.sha256())
     }
 

@@ -171,7 +171,7 @@ impl S3 {
 
     async fn read_lock(&self) -> Result<Option<Lock>, Failure> {
         let mut sink = Sink::memory(LOCK_LIMIT);
-        match self.read(&self.lock_path(), &mut sink, None, None).await {
+        match self.read(&self.lock_path(), &mut sink).await {
             // A lock that cannot be read is that of an owner whose signs of life cannot be seen.
             Ok(()) => Ok(Some(
                 serde_json::from_slice(&sink.into_bytes()).unwrap_or_else(|_| Lock::new("", 0)),

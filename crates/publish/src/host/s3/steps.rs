@@ -255,7 +255,7 @@ impl S3 {
         }
         // Written by this run, or by a faster one that does not use the lock.
         let mut sink = Sink::memory(DOCUMENT_LIMIT);
-        let read = self.read(&path, &mut sink, None, None).await;
+        let read = self.read(&path, &mut sink).await;
         read.map_err(|failure| self.error("read the index of the release", failure))?;
         if sink.into_bytes() != *bytes {
             return Err(PublishError::Another {
@@ -339,9 +339,9 @@ impl S3 {
 
     /// Downloads a file and compares it.
     pub(super) async fn recheck(&self, path: &Path, asset: &Asset) -> Result<(), PublishError> {
-        let mut sink = Sink::nothing();
+        let mut sink = Sink::nothing().of_size(asset.size);
         let what = format!("download {} again", asset.name);
-        let read = self.read(path, &mut sink, Some(asset.size), None).await;
+        let read = self.read(path, &mut sink).await;
         read.map_err(|failure| self.error(&what, failure))?;
         if sink.sha256() == asset.sha256 {
             return Ok(());
@@ -358,7 +358,7 @@ impl S3 {
     /// Returns the error for a copy that differs from its source.
     async fn altered(&self, path: &Path, asset: &Asset) -> PublishError {
         let mut sink = Sink::nothing();
-        let read = self.read(path, &mut sink, None, None).await;
+        let read = self.read(path, &mut sink).await;
         PublishError::HostDigest {
             name: asset.name.clone(),
             expected: asset.sha256,
