@@ -186,10 +186,10 @@ fn the_matrix_is_an_output() {
         "{PINNED}\n[platforms.\"x86_64-linux-gnu\"]\nrunner = \"ubuntu-20.04\"\n"
     ));
     let ran = run(&scratch, &["plan", "--matrix"]).succeeds();
-    let dying = "::warning title=sysforge::the runner `ubuntu-20.04` is gone since";
-    assert!(ran.stderr.contains(dying), "{}", ran.stderr);
+    let warning = "::warning title=sysforge::the runner `ubuntu-20.04` was removed on";
+    assert!(ran.stderr.contains(warning), "{}", ran.stderr);
     let ran = run(&scratch, &["plan"]).succeeds();
-    assert!(ran.stderr.contains(dying), "{}", ran.stderr);
+    assert!(ran.stderr.contains(warning), "{}", ran.stderr);
 }
 
 #[test]
@@ -220,8 +220,8 @@ fn the_annotation_of_a_failing_workload_has_its_line() {
     let annotation = "::error file=workload.jl,line=3,title=sysforge%2C exit code 5::\
         the workload `workload.jl` failed%0Acause: ";
     assert!(ran.stderr.contains(annotation), "{}", ran.stderr);
-    let dying = "::warning title=sysforge::the runner `ubuntu-20.04` is gone since";
-    assert!(ran.stderr.contains(dying), "{}", ran.stderr);
+    let warning = "::warning title=sysforge::the runner `ubuntu-20.04` was removed on";
+    assert!(ran.stderr.contains(warning), "{}", ran.stderr);
     // The runner shows what Julia printed, but does not interpret it.
     let (before, _) = ran.stderr.split_once("oh no").unwrap();
     assert!(

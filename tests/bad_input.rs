@@ -433,7 +433,7 @@ fn a_file_that_is_not_an_image() {
     insta::assert_snapshot!(from_error(&error), @"
     error: the image does not pass: [PROJECT]/workload.jl is not a shared library: no known file format
 
-    hint: name the image itself, as `sysforge link` made it or as it lies in the archive
+    hint: name the image itself, as `sysforge link` made it or as it is in the archive
     ");
 }
 

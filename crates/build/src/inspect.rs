@@ -42,7 +42,7 @@ impl Explain for InspectError {
         match self {
             Self::Read { source, .. } => explain::io_hint(source).into_iter().collect(),
             Self::NotALibrary { .. } => vec![
-                "name the image itself, as `sysforge link` made it or as it lies in the archive"
+                "name the image itself, as `sysforge link` made it or as it is in the archive"
                     .to_owned(),
             ],
         }

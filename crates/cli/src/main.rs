@@ -48,8 +48,8 @@ fn arguments() -> Result<Cli, u8> {
     }
     args::name_variable(&mut error, &command, &given);
     if error.use_stderr() {
-        // clap repeats what was typed, and a script may have typed what others wrote. Its own
-        // styles cannot be told from those of an argument, so both go.
+        // clap repeats the arguments, which a script may have taken from an untrusted source. clap's
+        // own styles cannot be distinguished from those in an argument, so both are removed.
         let variables = std::env::vars_os().map(|(_, value)| value);
         if given
             .into_iter()

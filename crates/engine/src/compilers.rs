@@ -97,7 +97,7 @@ impl fmt::Display for Toolchains {
             let unknown = self.triplet.os() == Os::Windows && compiler.traits.runtime.is_none();
             let note = match &compiler.unsuitable {
                 Some(_) => "does NOT suit Julia",
-                None if unknown => "may suit: its C runtime cannot be told",
+                None if unknown => "may suit: its C runtime is unknown",
                 None => "suits",
             };
             rows.push(row(
@@ -431,7 +431,7 @@ mod tests {
 
         toolchain      compiler  runtime  threads  exceptions
         gcc          gcc 15.2.0     UCRT    posix         seh  does NOT suit Julia
-        clang      clang 15.2.0        ?        ?           ?  may suit: its C runtime cannot be told
+        clang      clang 15.2.0        ?        ?           ?  may suit: its C runtime is unknown
 
         `gcc` links against the C runtime UCRT, while Julia for x86_64-w64-mingw32 uses msvcrt
           two C runtimes in one process have two heaps, two sets of open files and two locales: the image would load and then corrupt memory

@@ -109,8 +109,9 @@ impl Engine {
     pub fn warn_of_runners<'a>(&self, labels: impl Iterator<Item = &'a str>, today: Day) {
         let runners = labels.collect::<BTreeSet<_>>();
         let runners = runners.into_iter().filter_map(Runner::named);
-        for dying in runners.filter_map(|runner| runner.dying(today)) {
-            self.reporter.warn(dying.to_string(), Some(dying.hint()));
+        for retirement in runners.filter_map(|runner| runner.retirement(today)) {
+            self.reporter
+                .warn(retirement.to_string(), Some(retirement.hint()));
         }
     }
 

@@ -350,9 +350,9 @@ impl Installer<'_> {
     /// # Errors
     ///
     /// If the folder of the installed images cannot be read.
-    pub fn list(&self) -> Result<Vec<Installed>, InstallError> {
+    pub fn list(&self) -> Result<Vec<Installed>, Failure> {
         warn_of_unusable(&self.images, &self.engine.reporter)?;
-        self.images.list()
+        Ok(self.images.list()?)
     }
 
     /// Upgrades the installed images that `name` matches, or all of them, and returns the images
@@ -530,7 +530,7 @@ impl Engine {
 /// # Errors
 ///
 /// If the folder of the installed images cannot be read.
-pub(crate) fn warn_of_unusable(images: &Images, reporter: &Reporter) -> Result<(), InstallError> {
+pub(crate) fn warn_of_unusable(images: &Images, reporter: &Reporter) -> Result<(), Failure> {
     for image in images.unusable()? {
         reporter.warn(image.to_string(), Some(image.hint()));
     }

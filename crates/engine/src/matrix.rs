@@ -194,8 +194,10 @@ impl Jobs {
         }
         let existing = release.builds(engine).await?;
         let matrix = Matrix::new(&parts, &config, &existing, today)?;
-        for dying in &matrix.dying {
-            engine.reporter.warn(dying.to_string(), Some(dying.hint()));
+        for retirement in &matrix.retirements {
+            engine
+                .reporter
+                .warn(retirement.to_string(), Some(retirement.hint()));
         }
         for note in &notes {
             engine.reporter.note(note);

@@ -11,7 +11,7 @@ use crate::digest::Sha256;
 use crate::explain::{Class, Explain};
 use crate::plan::{Build, Plan, PlannedJulia};
 use crate::platform::Triplet;
-use crate::runner::{Day, Dying, Runner};
+use crate::runner::{Day, Retirement, Runner};
 
 /// The maximum number of jobs in a matrix.
 pub const LEGS: usize = 256;
@@ -66,7 +66,7 @@ pub struct Matrix {
     pub existing: Vec<BuildId>,
     /// Runners that will be removed soon.
     #[serde(skip)]
-    pub dying: Vec<Dying>,
+    pub retirements: Vec<Retirement>,
 }
 
 /// A plan of the project for one platform and one Julia.
@@ -214,10 +214,10 @@ impl Matrix {
         today: Day,
     ) -> Result<String, MatrixError> {
         let label = label(triplet, config)?;
-        if let Some(dying) = Runner::named(&label).and_then(|runner| runner.dying(today))
-            && !self.dying.contains(&dying)
+        if let Some(retirement) = Runner::named(&label).and_then(|runner| runner.retirement(today))
+            && !self.retirements.contains(&retirement)
         {
-            self.dying.push(dying);
+            self.retirements.push(retirement);
         }
         Ok(label)
     }

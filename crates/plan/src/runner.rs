@@ -137,28 +137,28 @@ const NOTICE_MONTHS: i32 = 9;
 
 /// A label that has ended or will end soon.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dying {
+pub struct Retirement {
     /// The label.
     pub label: &'static str,
     /// Its last day.
     pub end: Day,
     /// Whether that day has passed.
-    pub dead: bool,
+    pub is_over: bool,
     /// The label to use instead.
     pub successor: Option<&'static str>,
 }
 
-impl fmt::Display for Dying {
+impl fmt::Display for Retirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { label, end, .. } = self;
-        match self.dead {
-            true => write!(f, "the runner `{label}` is gone since {end}"),
+        match self.is_over {
+            true => write!(f, "the runner `{label}` was removed on {end}"),
             false => write!(f, "the runner `{label}` ends on {end}"),
         }
     }
 }
 
-impl Dying {
+impl Retirement {
     /// Returns what to do about it.
     pub fn hint(&self) -> String {
         match self.successor {
@@ -193,13 +193,13 @@ impl Runner {
     }
 
     /// Returns a warning if the label has ended or will end soon.
-    pub fn dying(&self, today: Day) -> Option<Dying> {
+    pub fn retirement(&self, today: Day) -> Option<Retirement> {
         let end = self.end?;
         let left = end.number() - today.number();
-        (left <= NOTICE_MONTHS * 31).then_some(Dying {
+        (left <= NOTICE_MONTHS * 31).then_some(Retirement {
             label: self.label,
             end,
-            dead: left <= 0,
+            is_over: left <= 0,
             successor: self.successor,
         })
     }
@@ -212,7 +212,7 @@ mod tests {
     const TODAY: Day = Day::new(2026, 11, 22);
 
     #[test]
-    fn every_row_names_a_platform_and_a_living_successor() {
+    fn every_row_names_a_platform_and_a_successor_that_has_not_ended() {
         for runner in TABLE {
             assert!(
                 runner.platform.parse::<Triplet>().is_ok(),
@@ -222,17 +222,26 @@ mod tests {
             if let Some(next) = runner.successor {
                 let next = Runner::named(next).unwrap();
                 assert_eq!(next.platform, runner.platform, "{}", runner.label);
-                assert!(next.dying(TODAY).is_none_or(|dying| !dying.dead));
+                assert!(
+                    next.retirement(TODAY)
+                        .is_none_or(|retirement| !retirement.is_over)
+                );
             }
         }
     }
 
     #[test]
-    fn defaults_are_alive_when_the_table_was_made() {
+    fn no_default_had_ended_when_the_table_was_made() {
         let labels: Vec<_> = Runner::platforms()
             .into_iter()
             .map(|triplet| Runner::of(triplet).unwrap())
-            .inspect(|runner| assert!(runner.dying(TODAY).is_none_or(|dying| !dying.dead)))
+            .inspect(|runner| {
+                assert!(
+                    runner
+                        .retirement(TODAY)
+                        .is_none_or(|retirement| !retirement.is_over)
+                )
+            })
             .map(|runner| runner.label)
             .collect();
         assert_eq!(
@@ -248,23 +257,26 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_label_and_a_dying_one_are_told_apart() {
+    fn a_label_that_has_ended_and_one_that_will_end_are_distinguished() {
         let said = |label: &str| {
             Runner::named(label)
                 .unwrap()
-                .dying(TODAY)
+                .retirement(TODAY)
                 .map(|d| d.to_string())
         };
         assert_eq!(
             said("macos-14").unwrap(),
-            "the runner `macos-14` is gone since 2026-11-02"
+            "the runner `macos-14` was removed on 2026-11-02"
         );
         assert_eq!(
             said("ubuntu-22.04").unwrap(),
             "the runner `ubuntu-22.04` ends on 2027-04-01"
         );
         assert_eq!(said("ubuntu-24.04"), None);
-        let dying = Runner::named("macos-14").unwrap().dying(TODAY).unwrap();
-        assert!(dying.hint().starts_with("use `macos-15`"));
+        let retirement = Runner::named("macos-14")
+            .unwrap()
+            .retirement(TODAY)
+            .unwrap();
+        assert!(retirement.hint().starts_with("use `macos-15`"));
     }
 }

@@ -195,7 +195,7 @@ fn every_way_to_come_by_a_linker_is_started_in_its_own_way() {
         assert_eq!(strategy.to_string().parse::<Strategy>().unwrap(), strategy);
     }
     let error = "bfd".parse::<Strategy>().unwrap_err().to_string();
-    assert!(error.starts_with("`bfd` is not a way to come by a linker (chosen, julia-lld"));
+    assert!(error.starts_with("`bfd` is not a linker strategy (chosen, julia-lld"));
     let only = LinkerChoice::Only(vec![Strategy::Lld]);
     let ways = candidates(LINUX, generation, &only, &inventory);
     assert_eq!(ways.len(), 1);

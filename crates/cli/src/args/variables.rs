@@ -9,7 +9,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, Error};
 
 /// Makes an argument ignore its variable if the variable is empty: CI services set variables for
-/// inputs that were left out to nothing.
+/// omitted inputs to the empty string.
 pub(super) fn ignoring_empty(arg: Arg) -> Arg {
     match value_of(&arg).is_some_and(|value| value.is_empty()) {
         true => arg.env(Resettable::Reset),

@@ -209,7 +209,7 @@ impl BuildRunner<'_> {
         };
         let Some(next) = traced.next(&cured, &record.rounds) else {
             reporter.note(format!(
-                "running the workloads still compiles {left}, and nothing that was tried cures that"
+                "running the workloads still compiles {left}, and nothing that was tried helps"
             ));
             return Ok(None);
         };

@@ -91,7 +91,7 @@ impl fmt::Display for Strategy {
 
 /// The text is not the name of a strategy.
 #[derive(Debug, thiserror::Error)]
-#[error("`{text}` is not a way to come by a linker ({})", Strategy::ALL.map(|s| s.to_string()).join(", "))]
+#[error("`{text}` is not a linker strategy ({})", Strategy::ALL.map(|s| s.to_string()).join(", "))]
 pub struct NotAStrategy {
     text: String,
 }

@@ -200,12 +200,12 @@ fn runners_are_named_checked_and_warned_of() {
     let own = with("x86_64-unknown-freebsd", "freebsd-in-the-cellar").unwrap();
     assert_eq!(own.legs[0].runner, "freebsd-in-the-cellar");
     assert_eq!(own.legs[0].timeout, 45);
-    assert!(own.dying.is_empty());
+    assert!(own.retirements.is_empty());
 
     let dead = with("aarch64-apple-darwin", "macos-14").unwrap();
     assert_eq!(
-        dead.dying[0].to_string(),
-        "the runner `macos-14` is gone since 2026-11-02"
+        dead.retirements[0].to_string(),
+        "the runner `macos-14` was removed on 2026-11-02"
     );
 
     let wrong = with("x86_64-linux-gnu", "macos-15").unwrap_err();

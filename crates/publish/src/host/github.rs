@@ -231,7 +231,7 @@ impl GitHub {
     }
 
     /// Returns the path of the journal that the next run of the same publication reads.
-    fn memo_in(&self, folder: &std::path::Path, tag: &str) -> PathBuf {
+    fn journal_path(&self, folder: &std::path::Path, tag: &str) -> PathBuf {
         let key = format!("{} {} {tag}", self.access.api, self.access.repository);
         folder.join(format!("{}.json", Sha256::of(key.as_bytes()).short(16)))
     }

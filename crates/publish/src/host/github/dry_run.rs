@@ -52,7 +52,7 @@ pub(super) async fn dry_run(
         actions.push("wait for another publisher, or take over from a dead one".to_owned());
     }
     let rules = Rules::of(policy, draft);
-    let notes = PublishJournal::peek(&host.memo_in(&policy.state, tag));
+    let notes = PublishJournal::peek(&host.journal_path(&policy.state, tag));
     let mut assets = Vec::new();
     for asset in &bundle.assets {
         let ours = release

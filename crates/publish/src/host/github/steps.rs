@@ -32,8 +32,8 @@ use crate::error::PublishError;
 use crate::release_bundle::{Kind, ReleaseBundle};
 use crate::report::{Outcome, Published};
 
-/// How often another draft may turn out to be the one to use.
-const TURNS: usize = 5;
+/// The maximum number of times that another draft turns out to be the one to use.
+const MAX_DRAFT_CHANGES: usize = 5;
 
 /// Publishes a bundle.
 ///
@@ -67,7 +67,7 @@ pub async fn publish_seen(
     };
     let mut seen = Some(seen);
     let mut journal = None;
-    for _ in 0..TURNS {
+    for _ in 0..MAX_DRAFT_CHANGES {
         let seen = match seen.take() {
             Some(seen) => seen,
             None => look_ahead(host, &bundle.tag).await?,
@@ -83,7 +83,7 @@ pub async fn publish_seen(
         let journal = match &mut journal {
             Some(journal) => journal,
             None => {
-                let path = host.memo_in(&policy.state, &bundle.tag);
+                let path = host.journal_path(&policy.state, &bundle.tag);
                 journal.insert(PublishJournal::open(path, &bundle.tag)?)
             }
         };
@@ -187,7 +187,7 @@ async fn look(publication: Publication<'_>, seen: Seen) -> Result<Look, PublishE
         // Its files never change again; the lock of a run that was killed stays too.
         remote.retain(|remote| remote.name != LOCK_NAME);
     }
-    let path = host.memo_in(&policy.state, tag);
+    let path = host.journal_path(&policy.state, tag);
     let notes = PublishJournal::peek(&path);
     let unchecked = notes.unchecked() == Some(release.id) && !policy.dry_run;
     let statement = match unchecked {
@@ -266,7 +266,7 @@ async fn forget_draft(
     policy: &Policy,
     public: &Release,
 ) -> Result<(), PublishError> {
-    let noted = PublishJournal::peek(&host.memo_in(&policy.state, &public.tag_name)).draft();
+    let noted = PublishJournal::peek(&host.journal_path(&policy.state, &public.tag_name)).draft();
     let Some(id) = noted.filter(|id| *id != public.id && !policy.dry_run) else {
         return Ok(());
     };

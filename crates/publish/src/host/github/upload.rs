@@ -42,24 +42,24 @@ impl GitHub {
     pub(super) async fn send_once(
         &self,
         upload_url: &str,
-        parcel: Upload<'_>,
+        upload: Upload<'_>,
         task: Option<&Task>,
     ) -> Result<Asset, Failure> {
         self.pacer.turn().await;
         self.count();
         let mut address = upload_address(&self.access.api, upload_url)
             .map_err(|error| Failure::Local(Arc::new(error)))?;
-        let mut query = format!("name={}", encode(parcel.name));
-        if let Some(label) = parcel.label {
+        let mut query = format!("name={}", encode(upload.name));
+        if let Some(label) = upload.label {
             query.push_str(&format!("&label={}", encode(label)));
         }
         address.set_query(Some(&query));
         let (moved, progress) = watch::channel(0_u64);
-        let body = self.body(parcel, moved).await?;
+        let body = self.body(upload, moved).await?;
         let request = self
             .with_authorization(self.bytes.post(address))
-            .header(CONTENT_LENGTH, parcel.size)
-            .header(CONTENT_TYPE, content_type(parcel.name))
+            .header(CONTENT_LENGTH, upload.size)
+            .header(CONTENT_TYPE, content_type(upload.name))
             .header("accept", "application/vnd.github+json")
             .body(body);
         let exchange = async {
@@ -75,15 +75,15 @@ impl GitHub {
         };
         tokio::select! {
             answered = exchange => answered,
-            stalled = stall(progress, self.timing.stall, parcel.size, task) => Err(stalled),
+            stalled = stall(progress, self.timing.stall, upload.size, task) => Err(stalled),
         }
     }
 
-    async fn body(&self, parcel: Upload<'_>, moved: watch::Sender<u64>) -> Result<Body, Failure> {
+    async fn body(&self, upload: Upload<'_>, moved: watch::Sender<u64>) -> Result<Body, Failure> {
         let sent = Arc::clone(&self.sent);
-        let (path, offset) = match parcel.content {
+        let (path, offset) = match upload.content {
             Content::Memory(bytes) => {
-                sent.fetch_add(parcel.size, Ordering::Relaxed);
+                sent.fetch_add(upload.size, Ordering::Relaxed);
                 let bytes = bytes.clone();
                 // A stream as well, so that `moved` lives until the bytes are passed on.
                 let stream = futures_util::stream::once(async move {
@@ -97,7 +97,7 @@ impl GitHub {
         let local = |source| Failure::Local(Arc::new(at(path)(source)));
         let mut file = tokio::fs::File::open(path).await.map_err(local)?;
         file.seek(SeekFrom::Start(offset)).await.map_err(local)?;
-        let reader = ReaderStream::with_capacity(file.take(parcel.size), CHUNK);
+        let reader = ReaderStream::with_capacity(file.take(upload.size), CHUNK);
         let stream = reader.map(move |chunk| {
             if let Ok(chunk) = &chunk {
                 let length = chunk.len() as u64;

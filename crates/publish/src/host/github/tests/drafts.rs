@@ -39,7 +39,7 @@ impl Scene {
         let bundle = self.bundle().await;
         let archive = bundle.assets.iter().find(|asset| asset.name == ARCHIVE);
         let archive = archive.unwrap();
-        let parcel = Upload {
+        let upload = Upload {
             name: ARCHIVE,
             label: None,
             content: &archive.content,
@@ -47,7 +47,7 @@ impl Scene {
         };
         let cut = Rule::once(Op::Upload, Fault::Reset(1000));
         self.github.script([cut]);
-        let sent = host.send_once(&draft.upload_url, parcel, None).await;
+        let sent = host.send_once(&draft.upload_url, upload, None).await;
         sent.unwrap_err();
         assert_eq!(self.github.releases()[0].assets[0].state, "starter");
     }
