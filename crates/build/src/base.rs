@@ -163,7 +163,6 @@ impl Recipe {
     }
 
     /// Returns the name of the file that [`Self::make`] writes.
-    #[must_use]
     pub fn file(&self) -> String {
         self.image("sys")
     }

@@ -111,7 +111,6 @@ pub enum Need {
 impl Instantiated {
     /// Returns what an earlier run installed for this request, if its inputs are unchanged. Needs
     /// no lock and no Julia.
-    #[must_use]
     pub fn recorded(build_folder: &Path, request: &Request<'_>, need: Need) -> Option<Self> {
         let (fingerprint, found): (Fingerprint, Self) = WorkDir::peek(build_folder, RECORD)?;
         let same = fingerprint == request.fingerprint().ok()? && found.files_are_the_same();
@@ -144,19 +143,16 @@ impl Instantiated {
 
     /// Returns the packages whose precompile caches a trace needs: name and UUID. Precompiling them
     /// also precompiles their dependencies.
-    #[must_use]
     pub fn direct(&self) -> &[(String, String)] {
         &self.direct
     }
 
     /// Returns the folders of packages and artifacts in depots that the environment needs.
-    #[must_use]
     pub fn folders(&self) -> &[PathBuf] {
         &self.folders
     }
 
     /// Returns the number of packages and artifacts in depots that the environment has.
-    #[must_use]
     pub fn installed(&self) -> usize {
         self.folders.len()
     }
@@ -539,7 +535,6 @@ impl Drop for RemoveOnDrop {
 
 /// Returns the preferences for these packages in the environment of a folder. An unreadable file
 /// counts as empty: Julia has already refused it.
-#[must_use]
 pub fn preferences(environment: &Path, packages: &[PackageRecord]) -> Vec<PreferenceRecord> {
     // Julia reads the first one that exists.
     let first = |files: [PathBuf; 2]| {
@@ -555,7 +550,6 @@ pub fn preferences(environment: &Path, packages: &[PackageRecord]) -> Vec<Prefer
 
 /// Returns the folders of packages that a project without a manifest refers to with `[sources]` or
 /// a workspace.
-#[must_use]
 pub fn local_folders(project: &Path) -> Vec<PathBuf> {
     let packages = folder::local_packages(project, folder::Sources::All);
     let packages = packages.unwrap_or_default().into_iter();
@@ -563,7 +557,6 @@ pub fn local_folders(project: &Path) -> Vec<PathBuf> {
 }
 
 /// Returns whether resolving the versions of a project may need a registry.
-#[must_use]
 pub fn may_need_registry(project: &Path) -> bool {
     folder::may_need_registry(project)
 }

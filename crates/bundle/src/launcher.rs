@@ -35,7 +35,6 @@ const READERS: [&str; 7] = [
 /// Returns statements for reading standard input, for each kind of stream. An app is run with one kind, and
 /// what the base contains is not recorded: Julia 1.12's own image has code for reading a pipe to its end, and
 /// none for a file.
-#[must_use]
 pub fn readers_of_standard_input() -> Vec<String> {
     let of = |stream: &&str| READERS.map(|text| text.replace("STREAM", stream));
     STREAMS.iter().flat_map(of).collect()

@@ -12,7 +12,6 @@ macro_rules! detected {
 /// Returns the features of this CPU that compilers use. Code for the target `native` of one machine may not
 /// run on a machine for which the result is different.
 #[cfg(target_arch = "x86_64")]
-#[must_use]
 pub fn features() -> String {
     detected! { is_x86_feature_detected:
         "sse3" "ssse3" "sse4.1" "sse4.2" "sse4a" "popcnt" "cmpxchg16b" "aes" "pclmulqdq" "rdrand" "rdseed"
@@ -26,7 +25,6 @@ pub fn features() -> String {
 /// Returns the features of this CPU that compilers use. Code for the target `native` of one machine may not
 /// run on a machine for which the result is different.
 #[cfg(target_arch = "aarch64")]
-#[must_use]
 pub fn features() -> String {
     detected! { is_aarch64_feature_detected:
         "neon" "aes" "pmull" "sha2" "sha3" "sm4" "crc" "lse" "lse2" "rdm" "rcpc" "rcpc2" "dotprod" "fp16"
@@ -37,7 +35,6 @@ pub fn features() -> String {
 
 /// The standard library detects features of no other architecture that Julia runs on.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-#[must_use]
 pub fn features() -> String {
     String::new()
 }

@@ -25,7 +25,6 @@ pub const SYSIMAGE: &str = "sysimage";
 pub const NATIVE: &str = "native";
 
 /// Returns whether a `--cpu-target` string names the CPU of the machine that emits.
-#[must_use]
 pub fn is_native(target: &str) -> bool {
     let mut targets = target.split(';');
     targets.any(|one| one.split(',').next().map(str::trim) == Some(NATIVE))

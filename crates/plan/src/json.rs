@@ -24,7 +24,6 @@ pub struct JsonError {
 
 impl JsonError {
     /// Whether the document is JSON, but of another form.
-    #[must_use]
     pub const fn is_of_form(&self) -> bool {
         self.of_form
     }

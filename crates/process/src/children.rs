@@ -84,7 +84,6 @@ impl std::fmt::Debug for Secrets {
 }
 
 /// Replaces each of these secrets in the text by `***`, longer ones first.
-#[must_use]
 pub fn redact(text: String, secrets: &[String]) -> String {
     let found = secrets.iter().filter(|secret| text.contains(&***secret));
     let found: Vec<_> = found.collect();
@@ -149,7 +148,6 @@ impl Drop for Counted {
 
 impl Children {
     /// Returns the total time during which at least one child ran.
-    #[must_use]
     pub fn time(&self) -> Duration {
         let now = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         now.total + now.since.map_or(Duration::ZERO, |since| since.elapsed())
@@ -466,7 +464,6 @@ impl Program {
     }
 
     /// Returns the folders that it writes into.
-    #[must_use]
     pub fn growing_folders(&self) -> &[PathBuf] {
         &self.growing
     }
@@ -495,7 +492,6 @@ impl Program {
     }
 
     /// Returns the file name of the program.
-    #[must_use]
     pub fn name(&self) -> String {
         self.program.file_name().map_or_else(
             || self.program.display().to_string(),
@@ -504,7 +500,6 @@ impl Program {
     }
 
     /// Returns the command line as a user would type it, for logs.
-    #[must_use]
     pub fn command_line(&self) -> String {
         let words = std::iter::once(self.program.as_os_str())
             .chain(self.arguments.iter().map(OsString::as_os_str))

@@ -59,7 +59,6 @@ impl Inputs {
     /// Returns the build that replaces `build` if its image is only used on the machine that makes it:
     /// for the CPU of this machine alone. Returns `None` if the configuration chooses the CPU targets, or
     /// if the image would have one target anyway.
-    #[must_use]
     pub fn for_this_machine(&self, build: &Build) -> Option<Build> {
         let generation = Generation::of(build.julia.version())?;
         if self.chooses_cpu()
@@ -83,7 +82,6 @@ impl Inputs {
     }
 
     /// Returns whether a build is one that [`Self::for_this_machine`] returned.
-    #[must_use]
     pub fn is_for_this_machine(&self, build: &Build) -> bool {
         !self.chooses_cpu() && build.cpu.tier.is_some()
     }

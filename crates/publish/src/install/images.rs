@@ -252,10 +252,6 @@ impl Images {
 
     /// Returns the folders that hold no usable image, for example because another program changed
     /// their notes, sorted by name.
-    ///
-    /// # Errors
-    ///
-    /// If the folder cannot be read.
     pub fn unusable(&self) -> Result<Vec<UnusableImage>, InstallError> {
         Ok(self.survey()?.1)
     }
@@ -288,10 +284,6 @@ impl Images {
 
     /// Removes the folders without a usable image that `name` matches, and returns them. Nothing
     /// that their notes name is touched.
-    ///
-    /// # Errors
-    ///
-    /// If one cannot be removed.
     pub fn remove_unusable(&self, name: &str) -> Result<Vec<UnusableImage>, InstallError> {
         let mut all = self.unusable()?;
         all.retain(|image| image.is_named(name));

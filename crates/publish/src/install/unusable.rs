@@ -16,7 +16,6 @@ pub struct UnusableImage {
 
 impl UnusableImage {
     /// What is typed to remove it: the build identifier, as far as the folder's name shows it.
-    #[must_use]
     pub fn name(&self) -> &str {
         let name = self.folder.file_name().and_then(|name| name.to_str());
         let name = name.unwrap_or_default();
@@ -36,7 +35,6 @@ impl UnusableImage {
     }
 
     /// Returns what to type about it.
-    #[must_use]
     pub fn hint(&self) -> String {
         format!(
             "`sysforge install SOURCE`, with the source that it came from, installs it again; \
