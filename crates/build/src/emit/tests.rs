@@ -264,14 +264,3 @@ async fn where_less_does_not_help_the_error_names_the_peak() {
     assert_eq!(*retries, 3);
     assert!(error.hints()[0].contains("MB"), "{:?}", error.hints());
 }
-
-/// On Julia 1.12, each start of an app compiled four methods of the parser (see `stage.jl`). The parser of
-/// the Julias that the other tests use is not written in Julia, so none of them shows it.
-#[test]
-fn the_emitting_process_parses_code_as_a_program_that_embeds_julia_does() {
-    let scripts = SCRIPTS.concat();
-    let parses = scripts.find("ccall(:jl_eval_string").unwrap();
-    let workload = scripts.find("Base.invokelatest(sysforge_workload_begins");
-    // In a rehearsal, too, what a workload compiles comes after it.
-    assert!(parses < workload.unwrap());
-}

@@ -87,11 +87,6 @@ function note_cached_files(id)
     end
 end
 
-# Programs that embed Julia evaluate text: the launcher of apps, the init code of libraries, other
-# languages. Since Julia 1.12 at least, its own image lacks what the parser runs for a text that comes from
-# C, and every process would compile that again (0.17 s on 1.12.5). What ran here is in the image.
-ccall(:jl_eval_string, Any, (Cstring,), "nothing")
-
 # ---- Statements -----------------------------------------------------------------------------
 
 Base.include(@__MODULE__, joinpath(@__DIR__, "replay.jl"))
