@@ -74,6 +74,12 @@ mod tests {
         assert_eq!(of("/database"), Some(1));
         assert_eq!(of("/data/deep/x"), Some(3));
         assert_eq!(of("relative"), None);
+    }
+
+    // Wine, where the tests for Windows run, does not report the disk of their folder.
+    #[cfg(unix)]
+    #[test]
+    fn the_free_space_of_this_disk_is_known() {
         assert!(super::free_space(Path::new(".")).is_some());
     }
 
