@@ -14,5 +14,5 @@ pub(crate) fn check(input: &[u8]) {
     let (julia, tier) = (&receipt.julia, receipt.targets.tier.as_deref());
     let id = BuildId::of(&receipt.name, &julia.version, julia.triplet, tier).unwrap();
     assert_eq!(id, receipt.build_id);
-    assert_eq!(Receipt::from_json(&receipt.to_json()).unwrap(), receipt);
+    assert_eq!(Receipt::from_json(receipt.to_json()).unwrap(), receipt);
 }

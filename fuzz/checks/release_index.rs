@@ -21,5 +21,5 @@ pub(crate) fn check(input: &[u8]) {
             FileName::new(file.name.as_str()).unwrap();
         }
     }
-    assert_eq!(ReleaseIndex::from_json(&index.to_json()).unwrap(), index);
+    assert_eq!(ReleaseIndex::from_json(index.to_json()).unwrap(), index);
 }
