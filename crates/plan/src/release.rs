@@ -328,7 +328,7 @@ pub(crate) mod tests {
         let one = ReleaseIndex::new(&"v1".parse().unwrap(), vec![linux.clone(), mac.clone()]);
         let other = ReleaseIndex::new(&"v1".parse().unwrap(), vec![mac, linux]);
         assert_eq!(one.to_json(), other.to_json());
-        assert_eq!(ReleaseIndex::from_json(&one.to_json()).unwrap(), one);
+        assert_eq!(ReleaseIndex::from_json(one.to_json()).unwrap(), one);
     }
 
     #[test]
@@ -343,7 +343,7 @@ pub(crate) mod tests {
         let text = ReleaseIndex::new(&"v1".parse().unwrap(), vec![image]).to_json();
         let read = |from: &str, to: &str| {
             assert!(text.contains(from), "{text}");
-            ReleaseIndex::from_json(&text.replace(from, to))
+            ReleaseIndex::from_json(text.replace(from, to))
         };
         let image = "demo-julia1.12.7-x86_64-linux-gnu.so";
         assert!(matches!(
@@ -373,7 +373,7 @@ pub(crate) mod tests {
             };
             image.parts = sizes.iter().enumerate().map(part).collect();
             let index = ReleaseIndex::new(&"v1".parse().unwrap(), vec![image]);
-            ReleaseIndex::from_json(&index.to_json()).map_err(|error| error.to_string())
+            ReleaseIndex::from_json(index.to_json()).map_err(|error| error.to_string())
         };
         let numbered = |number| format!("part{number}");
         assert!(with(&[1, 2], &numbered).is_ok());
@@ -397,7 +397,7 @@ pub(crate) mod tests {
             let mut image = image("x86_64-linux-gnu", "1.12.7", None, "generic");
             image.archive.size = size;
             let index = ReleaseIndex::new(&"v1".parse().unwrap(), vec![image]);
-            ReleaseIndex::from_json(&index.to_json())
+            ReleaseIndex::from_json(index.to_json())
         };
         assert!(with(MAX_ARCHIVE_BYTES).is_ok());
         for size in [MAX_ARCHIVE_BYTES + 1, u64::MAX] {
@@ -410,7 +410,7 @@ pub(crate) mod tests {
     fn an_index_with_two_images_of_one_identifier_is_refused() {
         let image = image("x86_64-linux-gnu", "1.12.7", None, "generic");
         let index = ReleaseIndex::new(&"v1".parse().unwrap(), vec![image.clone(), image]);
-        let error = ReleaseIndex::from_json(&index.to_json()).unwrap_err();
+        let error = ReleaseIndex::from_json(index.to_json()).unwrap_err();
         assert!(matches!(error, IndexError::Twice(_)), "{error}");
     }
 

@@ -240,7 +240,7 @@ mod tests {
                     runner
                         .retirement(TODAY)
                         .is_none_or(|retirement| !retirement.is_over)
-                )
+                );
             })
             .map(|runner| runner.label)
             .collect();

@@ -70,7 +70,7 @@ async fn the_checksum_list_covers_all_but_itself_and_the_statement() {
 #[tokio::test]
 async fn a_file_over_the_limit_is_sent_in_parts_that_the_index_names() {
     let bundle = prepare(100).await;
-    let index = ReleaseIndex::from_json(&text(&bundle, INDEX_NAME)).unwrap();
+    let index = ReleaseIndex::from_json(text(&bundle, INDEX_NAME)).unwrap();
     let image = &index.images[0];
     assert!(image.parts.len() > 1);
     assert!(image.parts.iter().all(|part| part.size <= 100));

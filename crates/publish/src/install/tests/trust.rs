@@ -238,7 +238,7 @@ async fn an_older_release_than_the_installed_one_is_refused() {
     let other = Scene::new(b"old", u64::MAX).await;
     other.site().await;
     let text = std::fs::read(other.folder.path().join("site/v1.0.0").join(INDEX_NAME));
-    let index = ReleaseIndex::from_json(&String::from_utf8(text.unwrap()).unwrap()).unwrap();
+    let index = ReleaseIndex::from_json(String::from_utf8(text.unwrap()).unwrap()).unwrap();
     let old = index
         .images
         .iter()
