@@ -154,7 +154,7 @@ pub fn io_hint(error: &std::io::Error) -> Option<String> {
         FileTooLarge if error.raw_os_error().is_none() => {
             Some("is this the right file? A file of this kind is never so large".to_owned())
         }
-        InvalidInput if error.raw_os_error().is_none() => {
+        InvalidInput if error.to_string().contains("regular file") => {
             Some("is the path right? Put a regular file there".to_owned())
         }
         InvalidData if error.to_string().contains("UTF-8") => {
