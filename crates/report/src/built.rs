@@ -117,7 +117,7 @@ pub fn artifacts(receipt: &Receipt) -> Option<String> {
         _ => 0,
     };
     let text = format!(
-        "{} of the packages travel in the archive",
+        "the archive contains {} of the packages",
         counted(artifacts, "artifact")
     );
     (artifacts > 0).then_some(text)
