@@ -331,11 +331,6 @@ async fn run(
     context.work.forget(&["instantiate.tsv"])?;
     let program = program.arg(&script).arg(&job.0).arg(&path.0);
     let ran = context.children.run(&program, task).await;
-    let free = program
-        .growing_folders()
-        .iter()
-        .filter_map(|folder| free_space(folder));
-    let free = free.min();
     let text = sysforge_files::read_text(&path.0).unwrap_or_default();
     let report = Report::read(&sysforge_process::redact(text, secrets));
     match ran {
@@ -344,7 +339,11 @@ async fn run(
             &context.work,
             &(finished.stdout + &finished.stderr),
         )),
-        Err(source) => Err(InstantiateError::of(report, source, free)),
+        Err(source) => {
+            let folders = program.growing_folders().iter();
+            let free = folders.filter_map(|folder| free_space(folder)).min();
+            Err(InstantiateError::of(report, source, free))
+        }
     }
 }
 

@@ -155,9 +155,9 @@ impl PkgFailure {
     #[must_use]
     pub fn recognise(kind: &str, said: &str, output: &str) -> Self {
         let all = format!("{said}\n{output}").to_lowercase();
-        let has = |words: &[&str]| words.iter().any(|word| all.contains(word));
+        let has = |words: &[&str]| contains_any(&all, words);
         let message = said.to_lowercase();
-        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        let says = |words: &[&str]| contains_any(&message, words);
         if has(&[
             "no space left on device",
             "enospc",
@@ -284,7 +284,7 @@ impl PkgFailure {
         );
         let is_untrusted = answers.iter().any(|answer| {
             let problem = answer.problem.to_lowercase();
-            answer.status.is_none() && UNTRUSTED.iter().any(|word| problem.contains(word))
+            answer.status.is_none() && contains_any(&problem, UNTRUSTED)
         });
         let has = |statuses: &[u16]| {
             let mut found = answers.iter().filter_map(|answer| answer.status);
@@ -537,25 +537,27 @@ impl Answer {
         };
         let reason = match status {
             200..=299 => return None,
-            401 if self.problem.is_empty() => " (unauthorized)",
-            403 if self.problem.is_empty() => " (forbidden)",
-            401 => " (unauthorized): ",
-            403 => " (forbidden): ",
+            401 => " (unauthorized)",
+            403 => " (forbidden)",
             404 => " (not found)",
             407 => " (the proxy wants a login)",
             429 => " (too many requests)",
             500..=599 => " (an error of the server)",
             _ => "",
         };
-        let problem = if reason.ends_with(": ") {
-            &self.problem
-        } else {
-            ""
+        // If access was refused, the problem is that of the token.
+        let problem = match status {
+            401 | 403 if !self.problem.is_empty() => format!(": {}", self.problem),
+            _ => String::new(),
         };
         Some(format!(
             "asked again for {what}, the server answers with status {status}{reason}{problem}"
         ))
     }
+}
+
+fn contains_any(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| text.contains(word))
 }
 
 /// Returns an error's message without the stack trace.
@@ -746,18 +748,21 @@ mod tests {
         assert_eq!(PkgFailure::Build(None).class(), Class::Julia);
     }
 
+    fn failed() -> ProcessError {
+        ProcessError::Failed {
+            program: "julia".to_owned(),
+            ended: sysforge_process::Ended::Code(1),
+            peak_memory: 0,
+            evidence: Evidence::default(),
+        }
+    }
+
     #[test]
     fn the_servers_own_answer_decides() {
         let after = |said: &str, status: &str| {
             let text =
                 format!("error\tpkg\t{said}\nanswer\tX 1.0.0\t{status}\toperation timed out\n");
-            let failed = ProcessError::Failed {
-                program: "julia".to_owned(),
-                ended: sysforge_process::Ended::Code(1),
-                peak_memory: 0,
-                evidence: Evidence::default(),
-            };
-            let error = InstantiateError::of(Report::read(&text), failed, None);
+            let error = InstantiateError::of(Report::read(&text), failed(), None);
             error.of_server(Some("https://pkg.example".to_owned()))
         };
         let lines = |error: &InstantiateError| error.evidence().unwrap().tail.join("\n");
@@ -784,13 +789,7 @@ mod tests {
     fn a_download_that_fails_on_an_almost_full_disk_is_a_full_disk() {
         let after = |said: &str, answers: &str, free: u64| {
             let report = Report::read(&format!("error\tpkg\t{said}\n{answers}"));
-            let failed = ProcessError::Failed {
-                program: "julia".to_owned(),
-                ended: sysforge_process::Ended::Code(1),
-                peak_memory: 0,
-                evidence: Evidence::default(),
-            };
-            InstantiateError::of(report, failed, Some(free))
+            InstantiateError::of(report, failed(), Some(free))
         };
         let said = "could not download https://pkg.example/registry/a/b";
         let answered = "answer\ta registry\t200\t\n";
