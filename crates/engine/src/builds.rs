@@ -291,6 +291,7 @@ mod tests {
     use sysforge_plan::{JuliaBuild, JuliaVersion, Triplet};
 
     use super::*;
+    use crate::testing::write_package;
     use crate::{Environment, Location};
 
     const TRIPLET: Triplet = Triplet::X86_64_LINUX_GNU;
@@ -371,16 +372,7 @@ mod tests {
     fn an_image_that_is_up_to_date_is_used_and_another_is_made_for_this_cpu_alone() {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path();
-        let write = |name: &str, text: &str| {
-            let path = project.join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        };
-        write(
-            "Project.toml",
-            "name = \"X\"\nuuid = \"16f45900-c8d1-57fb-b7c2-070764eb03c4\"\nversion = \"1.0.0\"\n",
-        );
-        write("src/X.jl", "module X end");
+        write_package(project);
         let planned = plan(project);
         let portable = &planned.plan.builds[0];
         let own = planned.files.inputs.for_this_machine(portable).unwrap();
@@ -394,10 +386,10 @@ mod tests {
         let published = std::fs::read_dir(project.join("dist")).unwrap();
         let published = published.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         assert!(published.into_iter().all(|name| !name.contains("native")));
-        write("src/X.jl", "module X x = 1 end");
+        std::fs::write(project.join("src/X.jl"), "module X x = 1 end").unwrap();
         assert_eq!(chosen(project), "native");
         // The configuration decides.
-        write("Sysimage.toml", "cpu = \"portable\"\n");
+        std::fs::write(project.join("Sysimage.toml"), "cpu = \"portable\"\n").unwrap();
         assert_eq!(chosen(project), portable.cpu.target);
     }
 }

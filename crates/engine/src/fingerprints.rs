@@ -89,6 +89,7 @@ mod tests {
     use sysforge_plan::{JuliaBuild, JuliaVersion, Triplet};
 
     use super::*;
+    use crate::testing::write_package;
     use crate::{BuildOptions, Engine, Environment, ImageOptions, Location, Planned};
 
     const TRIPLET: Triplet = Triplet::X86_64_LINUX_GNU;
@@ -138,17 +139,8 @@ mod tests {
     fn decided(said: &Said) -> (Options, Fingerprints) {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path();
-        let write = |name: &str, text: &str| {
-            let path = project.join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        };
-        write(
-            "Project.toml",
-            "name = \"X\"\nuuid = \"16f45900-c8d1-57fb-b7c2-070764eb03c4\"\nversion = \"1.0.0\"\n",
-        );
-        write("src/X.jl", "module X end");
-        write("Sysimage.toml", &said.config);
+        write_package(project);
+        std::fs::write(project.join("Sysimage.toml"), &said.config).unwrap();
         let location = Location::in_folder(project);
         let engine = Engine::new(None, location, Environment::default());
         let files = engine.location.read(&[], TRIPLET).unwrap();

@@ -36,6 +36,8 @@ pub mod publish;
 pub mod runner;
 pub mod start;
 pub mod steps;
+#[cfg(test)]
+mod testing;
 pub mod verify;
 pub mod workflow;
 

@@ -48,22 +48,7 @@ impl TomlError {
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let (words, hint) = unknown_word(message).unwrap_or_else(|| in_words(message));
-        let bare = message.contains("expected a string") && !message.contains("string \"")
-            || message.contains("must be a string");
-        let hint = hint.or_else(|| bare.then(|| "write it in quotes".to_owned()));
-        let of_kind = KIND_HINTS.iter().find(|(kind, _)| {
-            message.contains(&format!("expected {kind}"))
-                || words.contains(&format!("must be {kind}"))
-        });
-        let expected = message.rsplit_once("expected ").map(|(_, kind)| kind);
-        let is_number = expected.is_some_and(|kind| {
-            ["u8", "u16", "u32", "u64", "usize", "i32", "i64", "f64"].contains(&kind)
-        });
-        let of_kind = match is_number {
-            true => Some("write a number, without quotes".to_owned()),
-            false => of_kind.map(|(_, hint)| (*hint).to_owned()),
-        };
-        let hints = hint.or(of_kind).into_iter().collect();
+        let hint = hint.or_else(|| hint_for_kind(message, &words));
         let line = text[line_start..].lines().next().unwrap_or_default();
         let (excerpt, caret) = excerpt(line, before[line_start..].chars().count());
         Self {
@@ -73,7 +58,7 @@ impl TomlError {
             excerpt,
             caret,
             message: words.replace('\n', " "),
-            hints,
+            hints: hint.into_iter().collect(),
         }
     }
 
@@ -115,6 +100,27 @@ const KIND_HINTS: [(&str, &str); 6] = [
         "give it a section of its own, `[NAME]`, with one `key = value` per line",
     ),
 ];
+
+/// Returns the hint for a value of a wrong type. `words` is the message in plain words.
+fn hint_for_kind(message: &str, words: &str) -> Option<String> {
+    let bare = message.contains("expected a string") && !message.contains("string \"")
+        || message.contains("must be a string");
+    if bare {
+        return Some("write it in quotes".to_owned());
+    }
+    let expected = message.rsplit_once("expected ").map(|(_, kind)| kind);
+    let is_number = expected.is_some_and(|kind| {
+        ["u8", "u16", "u32", "u64", "usize", "i32", "i64", "f64"].contains(&kind)
+    });
+    if is_number {
+        return Some("write a number, without quotes".to_owned());
+    }
+    let mut kinds = KIND_HINTS.iter();
+    let found = kinds.find(|(kind, _)| {
+        message.contains(&format!("expected {kind}")) || words.contains(&format!("must be {kind}"))
+    });
+    found.map(|(_, hint)| (*hint).to_owned())
+}
 
 /// Returns what is shown of a line, and the position of `column` in it, both in characters from 0.
 fn excerpt(line: &str, column: usize) -> (String, usize) {
