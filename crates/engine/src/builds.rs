@@ -291,7 +291,7 @@ mod tests {
     use sysforge_plan::{JuliaBuild, JuliaVersion, Triplet};
 
     use super::*;
-    use crate::testing::write_package;
+    use crate::shared_tests::write_package;
     use crate::{Environment, Location};
 
     const TRIPLET: Triplet = Triplet::X86_64_LINUX_GNU;

@@ -89,7 +89,7 @@ mod tests {
     use sysforge_plan::{JuliaBuild, JuliaVersion, Triplet};
 
     use super::*;
-    use crate::testing::write_package;
+    use crate::shared_tests::write_package;
     use crate::{BuildOptions, Engine, Environment, ImageOptions, Location, Planned};
 
     const TRIPLET: Triplet = Triplet::X86_64_LINUX_GNU;

@@ -34,10 +34,10 @@ pub mod planning;
 pub mod project;
 pub mod publish;
 pub mod runner;
+#[cfg(test)]
+mod shared_tests;
 pub mod start;
 pub mod steps;
-#[cfg(test)]
-mod testing;
 pub mod verify;
 pub mod workflow;
 
