@@ -371,6 +371,25 @@ fn a_token_that_expired_is_refused() {
 }
 
 #[test]
+fn a_token_file_that_cannot_be_used_is_named() {
+    let harbour = Harbour::needs(&["HarbourLedger"]).with_registry();
+    for (line, problem) in [
+        ("expires_at = 1 2", "auth.toml is no TOML"),
+        ("", "auth.toml has no `access_token`"),
+    ] {
+        harbour.packages.log_in(&harbour.depot(), "secret", line);
+        let mut found = files(&harbour.depot().join("servers")).into_iter();
+        let file = found.find(|file| file.ends_with("auth.toml")).unwrap();
+        if line.is_empty() {
+            std::fs::write(&file, "token = \"secret\"\n").unwrap();
+        }
+        let error = harbour.instantiate().fails(3);
+        assert!(error.contains(problem), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+#[test]
 fn a_token_reaches_no_log_and_no_record() {
     let harbour = Harbour::needs(&["HarbourLedger"]).with_registry();
     harbour

@@ -63,6 +63,8 @@ pub struct Emission<'a> {
     pub import_into_main: bool,
     /// The packages of an interactive session, which are not bound in `Main`.
     pub interactive: &'a [InteractivePackage],
+    /// Julia code that is evaluated in `Main` after the packages are loaded, and stays in the image.
+    pub code: Option<&'a str>,
     /// The precompile statements, without duplicates.
     pub statements: &'a [String],
     /// The statements that the user gave and that no workload compiled.
@@ -563,6 +565,9 @@ fn job(
     }
     for package in emission.interactive {
         line("interactive", &[&package.name, &package.uuid]);
+    }
+    if let Some(code) = emission.code {
+        line("code", &[&code]);
     }
     for name in emission.known {
         line("known", &[name]);

@@ -9,6 +9,7 @@ use futures_util::{StreamExt, stream};
 use sysforge_files::unless_gone;
 use sysforge_plan::explain::PathError;
 use sysforge_plan::statements::{self, Ignored};
+use sysforge_plan::text::counted;
 use sysforge_plan::{Class, Evidence, Explain, OutputKind, Step, explain};
 
 use crate::context::{Context, shown};
@@ -402,10 +403,11 @@ impl Run<'_> {
         })?;
         // Without a file, nothing was compiled.
         let text = unless_gone(sysforge_files::read_text(&recording)).map_err(unreadable)?;
-        let count = statements::parse(&text).len();
+        let count = counted(statements::parse(&text).len(), "statement");
         task.done(match on {
-            On::Base => format!("{count} statements recorded"),
-            On::Image(_) => format!("{count} statements still compiled"),
+            On::Base => format!("{count} recorded"),
+            // With those that only the workload itself defines, which are no residuals.
+            On::Image(_) => format!("{count} compiled"),
         });
         Ok(Recording {
             output: *output,

@@ -8,14 +8,17 @@ use sysforge_plan::app::{Call, EntryPoint};
 /// The executable of the launcher, for the platform that this Sysforge was built for.
 pub const EXECUTABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher"));
 
-/// The Julia functions that the launcher calls before and after the entry point, and the init code of
-/// libraries before their functions. Julia's own image contains code for most of them, but an image that is
-/// built on it does not always keep that code.
+/// The Julia module that the launcher of an app and the init code of a library call. It is evaluated in the
+/// `Main` of the image that they share.
+pub const START: &str = include_str!("julia/start.jl");
+
+/// The Julia functions that [`START`] calls. Julia's own image contains code for most of them, but an image
+/// that is built on it does not always keep that code.
 pub const STATEMENTS: &[&str] = &[
     "precompile(Tuple{typeof(Base.empty!), Array{String, 1}})",
-    "precompile(Tuple{typeof(Base.popfirst!), Array{String, 1}})",
+    "precompile(Tuple{typeof(Base.push!), Array{String, 1}, String})",
     "precompile(Tuple{typeof(Base.flush), IOStream})",
-    "precompile(Tuple{typeof(Base.get), Base.Dict{Base.PkgId, Module}, Base.PkgId, Nothing})",
+    "precompile(Tuple{typeof(Base.haskey), Base.Dict{Base.PkgId, Module}, Base.PkgId})",
 ];
 
 /// The types of standard input, output and error: a terminal, a pipe and a file.

@@ -99,8 +99,6 @@ end",
                 julia_string(&path.to_string_lossy())
             ),
         },
-        // The launcher removes the name of the executable from the arguments.
-        "popfirst!([\"program\"])".to_owned(),
         format!(
             "append!(empty!(ARGS), String[{}])",
             run.args

@@ -3,7 +3,7 @@
 
 use sysforge_plan::config::Run;
 
-use crate::launcher::{STATEMENTS, readers_of_standard_input};
+use crate::launcher::{START, STATEMENTS, readers_of_standard_input};
 use crate::library::INTERFACE;
 use crate::observe::{self, OBSERVE, Planned};
 
@@ -16,7 +16,6 @@ const PROGRAMS: &[&str] = &[
     include_str!("../../launcher/src/julia.rs"),
     include_str!("../../launcher/src/location.rs"),
     include_str!("../../launcher/src/main.rs"),
-    include_str!("../../launcher/src/program.rs"),
     include_str!("../../launcher/src/system.rs"),
 ];
 
@@ -32,13 +31,14 @@ pub fn of_traces(apps: &[Planned]) -> String {
     let mut parts: Vec<String> = scripts.collect();
     parts.extend(STATEMENTS.iter().map(|text| (*text).to_owned()));
     parts.extend(readers_of_standard_input());
+    parts.push(START.to_owned());
     parts.join("\n")
 }
 
 /// Returns the text that decides how the functions of a library are found and called during a
 /// trace.
 pub fn of_libraries() -> String {
-    [INTERFACE, include_str!("library.rs")].concat()
+    [INTERFACE, START, include_str!("library.rs")].concat()
 }
 
 /// The code that selects the files of a bundle and changes them.
@@ -80,7 +80,10 @@ mod tests {
             one.contains("String[\"a\"]") && one.contains("redirect_stdin"),
             "{one}"
         );
-        assert!(one.contains("popfirst!"), "{one}");
+        assert!(
+            one.contains("Base.push!") && one.contains("module SysforgeStart"),
+            "{one}"
+        );
         assert_ne!(one, of_traces(&[planned(&["b"])]));
         assert!(of_bundles().contains("jl_parse_opts") && of_bundles().contains("dllist"));
     }

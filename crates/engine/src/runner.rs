@@ -437,12 +437,14 @@ impl<'a> BuildRunner<'a> {
             targets: targets.count(),
             repl,
         };
+        let bundled = !self.apps.is_empty() || self.library.is_some();
         // Without a store, nothing is known about other emissions.
         let stores = self.engine.stores().unwrap_or_default();
         let emission = Emission {
             packages: &self.packages,
             import_into_main: options.import_into_main,
             interactive: self.interactive(),
+            code: bundled.then_some(sysforge_bundle::launcher::START),
             statements: &traced.statements,
             given: &given,
             known: &self.known_packages(),

@@ -22,21 +22,13 @@ pub(crate) struct Description {
     pub(crate) package: String,
     /// The UUID of that package.
     pub(crate) uuid: String,
-    /// The modules between the package and the function, and the function: `["Cli", "julia_main"]`.
-    pub(crate) entry: Vec<String>,
-    /// How the entry point is called.
-    pub(crate) call: Call,
+    /// The path of the entry point below the package: `Cli.julia_main`.
+    pub(crate) entry: String,
+    /// How the entry point is called: `plain`, without parameters, or `with-arguments`, as Julia 1.11 and
+    /// later call a function with `@main`.
+    pub(crate) call: String,
     /// Julia options that are always set for the app.
     pub(crate) options: Vec<String>,
-}
-
-/// How an entry point is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Call {
-    /// `julia_main()`, which returns an integer.
-    Plain,
-    /// `main(ARGS)`, as Julia 1.11 and later call a function with `@main`; `nothing` means 0.
-    WithArguments,
 }
 
 impl Description {
@@ -79,6 +71,11 @@ impl Description {
         Self::parse(&text).map_err(|problem| format!("{}: {problem}", path.display()))
     }
 
+    /// Returns the entry point as the image's code finds it (`crates/bundle/src/julia/start.jl`).
+    pub(crate) fn entry_point(&self) -> String {
+        [&*self.uuid, &*self.package, &*self.entry, &*self.call].join(" ")
+    }
+
     fn parse(text: &str) -> Result<Self, String> {
         let all = |key: &str| -> Vec<String> {
             text.lines()
@@ -108,31 +105,29 @@ impl Description {
             image: one("image")?.into(),
             package: one("package")?,
             uuid: one("uuid")?,
-            entry: one("entry")?.split('.').map(str::to_owned).collect(),
-            call: match one("call")?.as_str() {
-                "plain" => Call::Plain,
-                "with-arguments" => Call::WithArguments,
-                other => return Err(format!("`{other}` is no way to call an entry point")),
-            },
+            entry: one("entry")?,
+            call: one("call")?,
             options: all("option"),
         })
     }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
-    pub(crate) const TEXT: &str = "format 1\nname tally\nlibrary lib/libjulia.so.1\n\
+    const TEXT: &str = "format 1\nname tally\nlibrary lib/libjulia.so.1\n\
         image lib/julia/tally.so\npackage Tally\nuuid 11111111-2222-4333-8444-555555555555\n\
         entry Cli.julia_main\ncall plain\npreload lib/libgcc_s.so.1\noption --threads=2\noption --heap-size-hint=1G\n";
 
     #[test]
     fn every_line_is_read() {
         let read = Description::parse(TEXT).unwrap();
-        assert_eq!(read.entry, ["Cli", "julia_main"]);
+        assert_eq!(
+            read.entry_point(),
+            "11111111-2222-4333-8444-555555555555 Tally Cli.julia_main plain"
+        );
         assert_eq!(read.options, ["--threads=2", "--heap-size-hint=1G"]);
-        assert_eq!(read.call, Call::Plain);
         assert_eq!(read.preload, [PathBuf::from("lib/libgcc_s.so.1")]);
         let error = Description::parse("format 2\n").unwrap_err();
         assert!(error.contains("reads 1"), "{error}");

@@ -2,8 +2,9 @@
 
 use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int, c_void};
 use std::path::Path;
+use std::ptr::NonNull;
 
-use crate::program;
+use crate::description::Description;
 use crate::system::{self, Library};
 
 /// A Julia value; null if there was an exception.
@@ -16,6 +17,12 @@ const START: [&CStr; 3] = [
     c"jl_init_with_image",
     c"jl_init_with_image__threading",
 ];
+
+/// The module of the image with the functions that a launcher calls (`crates/bundle/src/julia/start.jl`).
+const MODULE: &CStr = c"SysforgeStart";
+
+/// The value that stands for a standard output whose reader has closed it.
+const BROKEN_PIPE: i32 = i32::MIN;
 
 /// An open libjulia.
 pub(crate) struct Julia {
@@ -117,66 +124,71 @@ impl Julia {
         Ok(())
     }
 
-    /// Sets `ARGS` and `PROGRAM_FILE`. The image may still contain the `ARGS` of the process that
-    /// wrote it.
+    /// Sets `PROGRAM_FILE` and `ARGS`.
     pub(crate) fn set_arguments(
         &self,
         executable: &Path,
         arguments: &[OsString],
     ) -> Result<(), String> {
-        let value = |code: &CStr| match self.eval(code)? {
-            value if value.is_null() => Err(format!("Julia cannot evaluate {code:?}")),
-            value => Ok(value),
-        };
-        let list = value(c"empty!(Base.ARGS)")?;
-        let push = value(c"Base.push!")?;
-        let all = std::iter::once(executable.as_os_str());
-        for argument in all.chain(arguments.iter().map(OsString::as_os_str)) {
-            let bytes = system::utf8(argument);
-            // SAFETY: the types are those in julia.h. `list` and `push` are referenced by globals
-            // of Base, and jl_call2 roots its arguments, including the new string. Julia is
-            // running, and this is the thread that started it.
-            let pushed = unsafe {
-                let string: unsafe extern "C" fn(*const c_char, usize) -> Value =
-                    self.function(c"jl_pchar_to_string")?;
-                let call: unsafe extern "C" fn(Value, Value, Value) -> Value =
-                    self.function(c"jl_call2")?;
-                call(push, list, string(bytes.as_ptr().cast(), bytes.len()))
-            };
-            if pushed.is_null() {
-                return Err("Julia cannot store the arguments".to_owned());
-            }
+        let failed = || "Julia cannot store the arguments".to_owned();
+        let program = system::utf8(executable.as_os_str());
+        self.call(c"begin_program", &program)?.ok_or_else(failed)?;
+        for argument in arguments {
+            let argument = system::utf8(argument);
+            self.call(c"add_argument", &argument)?.ok_or_else(failed)?;
         }
-        self.eval(&terminated(program::SET_PROGRAM_FILE))?;
         Ok(())
     }
 
-    /// Evaluates code whose value is an `Int32`.
-    pub(crate) fn evaluate(&self, code: &str) -> Outcome {
-        let result = self.eval(&terminated(code)).and_then(|value| {
-            if value.is_null() {
-                return Err("Julia cannot run the code that calls the entry point".to_owned());
-            }
-            // SAFETY: the type is the one in julia.h, and the code always returns an `Int32`.
+    /// Calls the entry point.
+    pub(crate) fn run(&self, description: &Description) -> Outcome {
+        let result = self.call(c"run", description.entry_point().as_bytes());
+        let result = result.and_then(|value| {
+            let failed = "Julia cannot run the code that calls the entry point";
+            let value = value.ok_or_else(|| failed.to_owned())?;
+            // SAFETY: the type is the one in julia.h, and the function always returns an `Int32`.
             unsafe {
                 let unbox: unsafe extern "C" fn(Value) -> i32 = self.function(c"jl_unbox_int32")?;
-                Ok(unbox(value))
+                Ok(unbox(value.as_ptr()))
             }
         });
         match result {
-            Ok(program::BROKEN_PIPE) => Outcome::BrokenPipe,
+            Ok(BROKEN_PIPE) => Outcome::BrokenPipe,
             Ok(code) => Outcome::Returned(code),
             Err(problem) => Outcome::Failed(problem),
         }
     }
 
-    fn eval(&self, code: &CStr) -> Result<Value, String> {
-        // SAFETY: the type is the one in julia.h, the string ends with a zero byte, and Julia was
-        // started on this thread.
+    /// Calls a function of [`MODULE`] with a string. `None` if it threw an exception.
+    fn call(&self, name: &CStr, argument: &[u8]) -> Result<Option<NonNull<c_void>>, String> {
+        // SAFETY: the types are those in julia.h, and the names end with a zero byte. Julia is running,
+        // and this is the thread that started it. Bindings of modules keep the function, and jl_call1
+        // roots the new string.
         unsafe {
-            let eval: unsafe extern "C" fn(*const c_char) -> Value =
-                self.function(c"jl_eval_string")?;
-            Ok(eval(code.as_ptr()))
+            let symbol: unsafe extern "C" fn(*const c_char) -> Value =
+                self.function(c"jl_symbol")?;
+            let global: unsafe extern "C" fn(Value, Value) -> Value =
+                self.function(c"jl_get_global")?;
+            let string: unsafe extern "C" fn(*const c_char, usize) -> Value =
+                self.function(c"jl_pchar_to_string")?;
+            let call: unsafe extern "C" fn(Value, Value) -> Value = self.function(c"jl_call1")?;
+            let main = self.library.symbol(c"jl_main_module");
+            let module = main.map_or(std::ptr::null_mut(), |main| {
+                global(main.cast::<Value>().read(), symbol(MODULE.as_ptr()))
+            });
+            let function = match module.is_null() {
+                true => module,
+                false => global(module, symbol(name.as_ptr())),
+            };
+            if function.is_null() {
+                return Err(format!(
+                    "the image has no {}.{}: it was not made for apps",
+                    MODULE.to_string_lossy(),
+                    name.to_string_lossy()
+                ));
+            }
+            let argument = string(argument.as_ptr().cast(), argument.len());
+            Ok(NonNull::new(call(function, argument)))
         }
     }
 
@@ -196,10 +208,4 @@ fn leaked(text: &OsStr) -> Result<*const c_char, String> {
     let string = CString::new(system::utf8(text))
         .map_err(|_| format!("{} contains a zero byte", text.display()))?;
     Ok(string.into_raw().cast_const())
-}
-
-/// Returns code of this crate as a C string.
-fn terminated(code: &str) -> CString {
-    let without: Vec<u8> = code.bytes().filter(|byte| *byte != 0).collect();
-    CString::new(without).unwrap_or_default()
 }

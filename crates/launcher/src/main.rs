@@ -16,7 +16,6 @@ mod arguments;
 mod description;
 mod julia;
 mod location;
-mod program;
 mod system;
 
 use std::ffi::OsString;
@@ -93,8 +92,7 @@ fn run(given: &[OsString]) -> Result<i32, String> {
     system::restore_variables(before);
 
     julia.set_arguments(&executable, &arguments.app)?;
-    let outcome = julia.evaluate(&program::entry(&description));
-    let code = match outcome {
+    let code = match julia.run(&description) {
         Outcome::Returned(code) => code,
         Outcome::BrokenPipe if system::output_is_broken() => {
             julia.finish(1);

@@ -103,10 +103,17 @@ fn arguments_are_what_was_typed_and_options_reach_julia() {
             .map(|(_, value)| value)
             .collect()
     };
-    // The first one is the program.
-    assert_eq!(of("argument")[1..], hostile);
+    assert_eq!(of("argument"), hostile);
+    assert!(of("program")[0].ends_with("tally.exe"), "{lines:?}");
+    assert_eq!(
+        of("entry"),
+        ["11111111-2222-4333-8444-555555555555 Tally julia_main plain"]
+    );
     assert_eq!(of("option"), ["--threads=2", "-O1"]);
-    assert_eq!(of("wrong"), [""; 0]);
+    assert!(
+        !lines.iter().any(|line| line.starts_with("wrong")),
+        "{lines:?}"
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use futures_util::{StreamExt, stream};
+use sysforge_plan::text::counted;
 use sysforge_plan::{OutputKind, statements};
 
 use super::{Emission, Kind, escape, job, records, report, write_scripts};
@@ -112,7 +113,7 @@ async fn one(
         return None;
     };
     let count = statements::parse(&workload).len();
-    task.done(format!("{count} statements still compiled"));
+    task.done(format!("{} still compiled", counted(count, "statement")));
     Some(workload)
 }
 

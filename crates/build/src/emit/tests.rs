@@ -59,6 +59,7 @@ async fn run(bench: &Bench, statements: &[&str], strict: bool) -> Result<Emitted
         packages: &[],
         import_into_main: true,
         interactive: &[],
+        code: None,
         statements: &statements,
         given: &HashSet::new(),
         known: &BTreeSet::new(),

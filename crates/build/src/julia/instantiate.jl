@@ -189,9 +189,14 @@ function token_problem(url)
     folder = Pkg.PlatformEngines.get_server_dir(url)
     file = folder === nothing ? "" : joinpath(folder, "auth.toml")
     isfile(file) || return "there is no token for this server"
-    expires = match(r"^\s*expires_at\s*=\s*(\d{1,12})\b"m, read(file, String))
-    expires === nothing && return ""
-    time = parse(Int, expires.captures[1])
+    login = try
+        Pkg.TOML.parsefile(file)
+    catch
+        return "$file is no TOML"
+    end
+    haskey(login, "access_token") || return "$file has no `access_token`"
+    time = get(login, "expires_at", nothing)
+    time isa Integer || return ""
     return time > Libc.time() ? "" : "its token expired on $(Libc.strftime("%Y-%m-%d at %H:%M", time))"
 end
 

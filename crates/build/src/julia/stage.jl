@@ -65,6 +65,11 @@ for (name, uuid) in values_of("interactive")
     Base.require(Base.PkgId(Base.UUID(uuid), name))
 end
 
+# What launchers of apps call. The name of a file would be one of this machine.
+for (code,) in values_of("code")
+    Base.include_string(Main, code, "start.jl")
+end
+
 filter!(callback -> callback !== note_file, Base.include_callbacks)
 Base._track_dependencies[] = false
 # Of each entry the second field is the path; it is none for a package that was required.

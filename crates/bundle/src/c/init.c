@@ -304,14 +304,29 @@ static void *function(const char *name)
     return address;
 }
 
-typedef void *(*eval_function)(const char *);
-
-static void *evaluated(const char *code)
+/* Calls a function of the image that is for launchers (julia/start.jl) with a string. Returns a null pointer
+   if it threw an exception. */
+static void *called(const char *name, const char *argument)
 {
-    eval_function eval;
-    void *address = function("jl_eval_string");
-    memcpy(&eval, &address, sizeof eval);
-    return eval(code);
+    void *(*name_symbol)(const char *);
+    void *(*global)(void *, void *);
+    void *(*string)(const char *, size_t);
+    void *(*call)(void *, void *);
+    void *address = function("jl_symbol"), *module, *found = NULL;
+    memcpy(&name_symbol, &address, sizeof name_symbol);
+    address = function("jl_get_global");
+    memcpy(&global, &address, sizeof global);
+    address = function("jl_pchar_to_string");
+    memcpy(&string, &address, sizeof string);
+    address = function("jl_call1");
+    memcpy(&call, &address, sizeof call);
+    module = global(*(void **)function("jl_main_module"), name_symbol("SysforgeStart"));
+    if (module != NULL)
+        found = global(module, name_symbol(name));
+    if (found == NULL)
+        fail("the image was not made for a C library, it has no SysforgeStart", name);
+    /* Bindings of modules keep the function, and jl_call1 roots the new string. */
+    return call(found, string(argument, strlen(argument)));
 }
 
 /* A user without a folder of their own has the bundle alone. */
@@ -383,20 +398,10 @@ static char **parse_options(char *text, int argc, char **argv, int *left)
 
 static void set_arguments(char **array, int left)
 {
-    void *address, *list, *push;
-    void *(*string)(const char *, size_t);
-    void *(*call)(void *, void *, void *);
     int index = left > 0 && array[0] == words[0] ? 1 : 0;
-    list = evaluated("empty!(Base.ARGS)");
-    push = evaluated("Base.push!");
-    address = function("jl_pchar_to_string");
-    memcpy(&string, &address, sizeof string);
-    address = function("jl_call2");
-    memcpy(&call, &address, sizeof call);
-    if (list == NULL || push == NULL)
-        return;
+    called("begin_program", "");
     for (; index < left; index++)
-        call(push, list, string(array[index], strlen(array[index])));
+        called("add_argument", array[index]);
 }
 
 EXPORT void init_julia(int argc, char **argv)
@@ -406,7 +411,7 @@ EXPORT void init_julia(int argc, char **argv)
                                          "jl_init_with_image__threading"};
     static const char *const changed[] = {"JULIA_DEPOT_PATH", "JULIA_LOAD_PATH", "JULIA_PROJECT"};
     char *before[3];
-    char *path, *root, *end, *stem, *text, *library, *share, *place, *code, *depot;
+    char *path, *root, *end, *stem, *text, *library, *share, *place, *described, *depot;
     char **rest;
     int left, index;
     void *address = NULL;
@@ -449,8 +454,8 @@ EXPORT void init_julia(int argc, char **argv)
         fail("the path contains `" SEPARATOR "`, which separates the entries of Julia's depot path", root);
 
     place = joined(text, "", "");
-    while ((code = next_value(&place, "preload")) != NULL)
-        opened(joined(root, "/", code));
+    while ((described = next_value(&place, "preload")) != NULL)
+        opened(joined(root, "/", described));
     julia = opened(joined(root, "/", library));
     if (julia == NULL)
         fail("cannot open", joined(root, "/", library));
@@ -480,8 +485,8 @@ EXPORT void init_julia(int argc, char **argv)
     address = function("jl_unbox_int32");
     memcpy(&unbox, &address, sizeof unbox);
     place = joined(text, "", "");
-    while ((code = next_value(&place, "init")) != NULL) {
-        void *value = evaluated(code);
+    while ((described = next_value(&place, "init")) != NULL) {
+        void *value = called("run", described);
         if (value == NULL || unbox(value) != 0)
             fail("a function that this library calls when it starts failed", NULL);
     }

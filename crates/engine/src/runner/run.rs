@@ -125,6 +125,7 @@ impl BuildRunner<'_> {
             packages: &self.build.packages,
             import_into_main: self.options.emit.import_into_main,
             interactive: &[],
+            code: None,
             statements: &statements,
             given: &traced.given.iter().cloned().collect(),
             known: &self.known_packages(),
