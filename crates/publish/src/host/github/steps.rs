@@ -346,12 +346,7 @@ async fn publish_sent(
     lease: Option<Lease>,
     journal: &mut PublishJournal,
 ) -> Result<Option<Published>, PublishError> {
-    let Publication {
-        host,
-        bundle,
-        policy,
-        reporter,
-    } = publication;
+    let Publication { host, bundle, .. } = publication;
     let release = &draft.release;
     let tag = &release.tag_name;
     // A release that an earlier run of ours made public but did not check counts as its draft.
@@ -359,7 +354,7 @@ async fn publish_sent(
         true => Was::Draft,
         false => Was::Public,
     };
-    if policy.recheck {
+    if publication.policy.recheck {
         journal.set_unchecked(Some(release.id))?;
     }
     let publish = async {
@@ -384,12 +379,12 @@ async fn publish_sent(
         }
         Err(error) => return Err(host.give_up(lease, tag, error).await),
     };
-    let (depth, rechecked) = match policy.recheck {
+    let (depth, rechecked) = match publication.policy.recheck {
         true => (Depth::Download, sent.files.len()),
         false => (Depth::List, 0),
     };
     let check = Check { was, depth };
-    let checked = host.check_public(&public, &sent.files, check, reporter);
+    let checked = host.check_public(&public, &sent.files, check, publication.reporter);
     if let Err(error) = checked.await {
         return Err(host.end_unchecked(lease, tag, error).await);
     }
