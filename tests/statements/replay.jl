@@ -53,9 +53,19 @@ end
     @test given("precompile(P.f, (Int, Int))") == ("failed", false_answer, false)
     @test given("isdefined(P, :f) && precompile(P.f, (Int,))") == replayed
     @test given("isdefined(P, :ff) && precompile(P.ff, (Int,))")[1:2] ==
-        ("skipped", "its condition does not hold here: precompile was not called")
+        ("skipped", "precompile was not called: a condition does not hold here, or a loop is empty")
     @test given("(VERSION >= v\"1.0\") && Base.precompile(P.f, (Int, Int))") == ("failed", false_answer, false)
     @test given("@assert precompile(P.many, (Int, Int))") == replayed
+    @test given("@assert(precompile(P.f, (Int, Int)))") == ("failed", false_answer, false)
+    @test given("@warnpcfail(precompile(P.f, (Int, Int)))") == ("failed", false_answer, false)
+    @test given("map(precompile, [P.f, P.small], [(Int,), (Int,)])") == replayed
+    @test given("precompile.([P.f, P.small], [(Int,), (Int, Int)])")[2] ==
+        "precompile answered false for 1 of 2 calls: no single method fits this signature"
+    @test given("(precompile)(P.f, (Int,))") == replayed
+    @test given("Main.Base.precompile(P.f, (Int,)) === true") == replayed
+    @test given("let\np = precompile\np(P.f, (Int,))\nend") == replayed
+    @test given("let\nf(T) = precompile(P.f, (T,))\nforeach(f, (Int, Char))\nend") == replayed
+    @test given("try precompile(P.f, (Int, Int)) || error(1) catch end")[1] == "failed"
     @test given("for T in (Int, String)\nprecompile(P.f, (T,)) || @warn \"no\"\nend") == replayed
     @test given("for n in (1, 2)\nprecompile(P.f, ntuple(_ -> Int, n))\nend")[2] ==
         "precompile answered false for 1 of 2 calls: no single method fits this signature"

@@ -318,6 +318,117 @@ mod tests {
     }
 
     #[test]
+    fn calls_of_a_function_of_the_file_take_along_its_definition() {
+        let text = "function p(T)\n    precompile(f, (T,))\nend\n\
+                    p(T, U) = precompile(f, (T, U))\n\
+                    p(Int)\nforeach(p, (Char, Bool))\n\
+                    @noinline function q(T)\n    precompile(g, (T,))\nend\n\
+                    if x\n    q(Int)\nend\n\
+                    r = T -> precompile(h, (T,))\nr(Int)\n\
+                    const s = precompile\ns(k, ())\n\
+                    import Base: precompile as t\nt(l, ())\n\
+                    unused(T) = precompile(m, (T,))\nexport p\n\
+                    ok = map(T -> precompile(n, (T,)), (Int,))\n\
+                    macro u(T) :(precompile(o, ($T,))) end\n";
+        let read = read(text);
+        let both = "let\nfunction p(T)\n    precompile(f, (T,))\nend\n\
+                    p(T, U) = precompile(f, (T, U))\n";
+        assert_eq!(
+            read.statements,
+            [
+                format!("{both}p(Int)\nend"),
+                format!("{both}foreach(p, (Char, Bool))\nend"),
+                "let\n@noinline function q(T)\n    precompile(g, (T,))\nend\n\
+                 (x) && (begin\nq(Int)\nend)\nend"
+                    .to_owned(),
+                "let\nr = T -> precompile(h, (T,))\nr(Int)\nend".to_owned(),
+                "let\ns = precompile\ns(k, ())\nend".to_owned(),
+                "let\nt = Base.precompile\nt(l, ())\nend".to_owned(),
+                "ok = map(T -> precompile(n, (T,)), (Int,))".to_owned(),
+            ]
+        );
+        let ignored: Vec<_> = read
+            .ignored
+            .iter()
+            .map(|one| (&*one.text, &*one.reason))
+            .collect();
+        assert_eq!(
+            ignored,
+            [
+                (
+                    "unused(T) = precompile(m, (T,))",
+                    "it defines a function that is not called here"
+                ),
+                ("export p", "it is not a call of precompile"),
+                (
+                    "macro u(T) :(precompile(o, ($T,))) end",
+                    "it defines a macro, which is not expanded here"
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn precompile_may_be_an_argument_or_have_any_qualifier_that_means_it() {
+        let text = "map(precompile, [(f, (Int,))])\nprecompile.([f], [(Int,)])\n\
+                    (precompile)(g, ())\nMain.precompile(h, ())\nMain.Base.precompile(k, ())\n\
+                    Pkg.precompile()\n__precompile__(false)\nusing Base: precompile\nf(precompile = true)\n\
+                    precompile(l, ())\n";
+        let read = read(text);
+        assert_eq!(
+            read.statements,
+            [
+                "map(precompile, [(f, (Int,))])",
+                "precompile.([f], [(Int,)])",
+                "(precompile)(g, ())",
+                "precompile(h, ())",
+                "precompile(k, ())",
+                "precompile(l, ())",
+            ]
+        );
+        assert_eq!(read.ignored.len(), 4, "{:?}", read.ignored);
+    }
+
+    #[test]
+    fn a_condition_may_go_over_several_lines() {
+        let text = "if a &&\n   b ||\n   c\n    precompile(f, ())\nend\n";
+        assert_eq!(parse(text), ["(a &&\n   b ||\n   c) && precompile(f, ())"]);
+    }
+
+    #[test]
+    fn characters_that_are_not_seen_end_no_statement_silently() {
+        let text = "precompile(a, ())\0\nprecompile(b, ())\u{a0}\n\u{feff}precompile(c, ())\n\
+                    \u{200b}precompile(d, ())\nprecompile(e,\u{2003}())\u{b}\x0c\nprecompile(f, ())\u{2028}\n";
+        let found = read(text);
+        assert_eq!(
+            found.statements,
+            [
+                "precompile(b, ())",
+                "precompile(c, ())",
+                "precompile(e,\u{2003}())"
+            ]
+        );
+        let ignored = found.ignored.iter().map(|i| (i.line, &*i.reason));
+        assert_eq!(
+            ignored.collect::<Vec<_>>(),
+            [
+                (1, "it contains a NUL character, which Julia refuses"),
+                (4, "it contains an invisible character, which Julia refuses"),
+                (6, "it contains an invisible character, which Julia refuses"),
+            ]
+        );
+    }
+
+    #[test]
+    fn damaged_and_huge_files_take_linear_time() {
+        // Each would take hours in quadratic time.
+        let broken = "precompile(f, (Int,)\n".repeat(50_000);
+        assert_eq!(read(&broken).ignored.len(), 50_000);
+        let in_one_line = "precompile(f, ()); ".repeat(500_000);
+        assert_eq!(read(&in_one_line).statements.len(), 1);
+    }
+
+    #[test]
     fn deep_nesting_needs_no_stack_and_many_lines_no_time() {
         let deep = "begin\n".repeat(100_000) + "precompile(f, ())\n" + &"end\n".repeat(100_000);
         let _ = read(&deep);

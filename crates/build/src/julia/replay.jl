@@ -154,8 +154,8 @@ function parse_statement(text)
 end
 
 is_named(x, name) = x === name || (x isa Expr && x.head === :. && x.args[end] == QuoteNode(name))
-is_precompile(x) =
-    x === :precompile || (is_named(x, :precompile) && x.args[1] in (:Base, :Core))
+const homes = (:Main, :Base, :Core, :(Main.Base), :(Main.Core))
+is_precompile(x) = x === :precompile || (is_named(x, :precompile) && x.args[1] in homes)
 is_plain(x) = Meta.isexpr(x, :call) && length(x.args) >= 2 && is_precompile(x.args[1])
 
 # The ways to read a statement, each with whether it was mended.
@@ -276,18 +276,25 @@ function ask(args...)
     return done
 end
 
-with_ask(x) = x
+# The same expression with `ask` for every use of `precompile`, also in `map(precompile, …)`.
+with_ask(x) = is_precompile(x) ? ask : x
 function with_ask(x::Expr)
-    args = Any[with_ask(arg) for arg in x.args]
-    x.head === :call && is_precompile(x.args[1]) && (args[1] = ask)
-    return Expr(x.head, args...)
+    is_precompile(x) && return ask
+    # Not the name of a keyword or of an assignment.
+    first = x.head in (:kw, :(=)) && x.args[1] isa Symbol ? 1 : 0
+    return Expr(x.head, x.args[1:first]..., Any[with_ask(arg) for arg in x.args[first+1:end]]...)
 end
 
 # Evaluates an expression that calls `precompile`: its fate and the reason.
 function evaluate(expression)
     asked .= 0
-    Core.eval(names, with_ask(expression))
-    asked[1] == 0 && return "skipped", "its condition does not hold here: precompile was not called"
+    try
+        Core.eval(names, with_ask(expression))
+    catch
+        # What an assertion says about an answer of false is no cause.
+        asked[2] == 0 && rethrow()
+    end
+    asked[1] == 0 && return "skipped", "precompile was not called: a condition does not hold here, or a loop is empty"
     asked[2] == 0 && return "replayed", ""
     calls = asked[1] == 1 ? "" : " for $(asked[2]) of $(asked[1]) calls"
     return "failed", "precompile answered false$calls: no single method fits this signature"
@@ -305,6 +312,8 @@ function keyword_body(method)
     return missing
 end
 Core.eval(names, :(const __lookup_kwbody__ = $keyword_body))
+# So do they with this macro, which warns if `precompile` answers false.
+Core.eval(names, :(macro warnpcfail(asked, more...) esc(asked) end))
 
 one_line(err) = replace(replace(first(split(sprint(showerror, err), '\n')), '\t' => ' '), '\r' => ' ')
 

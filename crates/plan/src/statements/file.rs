@@ -2,6 +2,7 @@
 //! Blocks are followed (`if`, `begin`, `let`, `module`, and functions without arguments), so that
 //! each statement is self-contained; anything else is listed with its reason.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
 use super::lexer::{Brackets, Kind, Lexer, Symbols, Token, skip_blanks};
@@ -10,6 +11,10 @@ use super::{Ignored, Recording, imports};
 /// The maximum length of a plain statement, in bytes. It limits the search for a missing closing
 /// bracket, which would otherwise be repeated over the rest of the file.
 const LONGEST: usize = 1 << 16;
+
+/// How many bytes may be read in vain, in search of the end of strings, brackets and blocks. After that
+/// only the rest of the line is searched, so that a damaged file takes no more than linear time.
+const LONGEST_IN_VAIN: usize = 1 << 25;
 
 /// The maximum depth of blocks that are followed. Deeper ones are not read: following a block needs a
 /// part of the stack.
@@ -42,6 +47,7 @@ pub(super) fn read(text: &str) -> Recording {
         bindings: Vec::new(),
         depth: 0,
         counted: (0, 1),
+        in_vain: Cell::new(0),
     };
     while reader.block(&[]) == Ended::Closer {
         // Julia would refuse this word outside of a block, but the following statements still
@@ -67,17 +73,22 @@ struct Item {
     end: usize,
     /// Whether it contains a call of `precompile`.
     calls: bool,
+    /// Whether it names `precompile` without calling it, as in `map(precompile, …)`.
+    mentions: bool,
     /// Whether it defines a function, `f(x) = …`.
     defines: bool,
 }
 
-/// An assignment to names, or an import of a name, which later statements may use.
+/// An assignment to names, an import of a name, or a function that calls `precompile`, which later
+/// statements may use.
 struct Binding<'a> {
     names: Vec<&'a str>,
     /// The assignment.
     text: String,
     /// Its line.
     line: usize,
+    /// Whether calling it may call `precompile`: a function, or another name for `precompile`.
+    precompiles: bool,
 }
 
 struct Reader<'a> {
@@ -90,6 +101,8 @@ struct Reader<'a> {
     depth: usize,
     /// An offset and its line, from which the next line is counted.
     counted: (usize, usize),
+    /// How many bytes were read in vain; see [`LONGEST_IN_VAIN`].
+    in_vain: Cell<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -110,7 +123,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let item = match self.item(start) {
-                Ok(item) => item,
+                Ok(item) => self.resolved(start, item),
                 Err(reason) => {
                     let end = self.line_end(start);
                     self.ignore(start, end, reason);
@@ -127,17 +140,74 @@ impl<'a> Reader<'a> {
                 self.at = item.end;
                 let whole = self.text[start..item.end].trim();
                 match item.defines {
-                    true => self.ignore(
-                        start,
-                        item.end,
-                        "it defines a function that is not called here",
-                    ),
+                    true => self.definition(start, item.end),
                     // The text may contain several expressions, which an operator cannot join.
                     false if guards.is_empty() => self.keep(guards, whole.to_owned()),
                     false => self.keep(guards, format!("(begin\n{whole}\nend)")),
                 }
             }
         }
+    }
+
+    /// Decides about an expression that names `precompile`, or a function that calls it.
+    fn resolved(&self, start: usize, item: Item) -> Item {
+        let text = &self.text[start..item.end];
+        let names_only = ["using", "import", "export", "public"].contains(&self.word(start));
+        let mut precompilers = self.bindings.iter().filter(|binding| binding.precompiles);
+        let used = precompilers.clone().next().is_some() && {
+            let names = names_in(text);
+            precompilers.any(|binding| binding.names.iter().any(|name| names.contains(name)))
+        };
+        let calls = !names_only && (item.calls || item.mentions || used);
+        // `p = precompile` and `p = T -> precompile(f, (T,))` call nothing yet.
+        let value = self.assigned(start, item.end).and(text.split_once('='));
+        let function = value.is_some_and(|(_, value)| {
+            (item.mentions && !item.calls) || is_anonymous_function(value.trim_start())
+        });
+        Item {
+            calls,
+            defines: item.defines || (calls && function),
+            ..item
+        }
+    }
+
+    /// Takes note of the definition of a function that calls `precompile`.
+    fn definition(&mut self, start: usize, end: usize) {
+        let function = self.after_macros(start);
+        if self.word(function) == "macro" {
+            return self.ignore(start, end, "it defines a macro, which is not expanded here");
+        }
+        let name = match self.word(function) {
+            "function" => skip_blanks(self.text, function + "function".len()).unwrap_or(function),
+            _ => function,
+        };
+        let names = match self.assigned(start, end) {
+            Some(names) => names,
+            None => vec![self.word(name)],
+        };
+        let line = self.line(start);
+        let text = self.text[start..end].trim_start_matches("const ").trim();
+        self.bindings.push(Binding {
+            names,
+            text: text.to_owned(),
+            line,
+            precompiles: true,
+        });
+        self.ignore(start, end, "it defines a function that is not called here");
+    }
+
+    /// Returns the offset after the names of macros, as in `@noinline function f(x) … end`.
+    fn after_macros(&self, start: usize) -> usize {
+        let mut at = start;
+        while self.text[at..].starts_with('@') {
+            let name = self.text[at + 1..].find([' ', '\t', '\n']);
+            let next = name.and_then(|length| skip_blanks(self.text, at + 1 + length).ok());
+            let Some(next) = next.filter(|next| *next > at) else {
+                return start;
+            };
+            at = next;
+        }
+        at
     }
 
     /// Takes note of an expression that is no statement.
@@ -149,19 +219,28 @@ impl<'a> Reader<'a> {
                 names,
                 text: text.to_owned(),
                 line,
+                precompiles: false,
             });
         }
         let imported = imports::of(self.text, start, end);
         let exports = imported.is_empty();
         for (name, path) in imported {
+            // Every statement has this name already.
+            if name == "precompile" {
+                continue;
+            }
             self.bindings.push(Binding {
                 names: vec![name],
                 text: format!("{name} = {path}"),
                 line,
+                precompiles: path == "Base.precompile",
             });
         }
+        let includes = ["include(", "Base.include("]
+            .iter()
+            .any(|call| self.text[start..end].starts_with(call));
         let reason = match self.word(start) {
-            "include" => "it includes another file: list that file in `statements`",
+            _ if includes => "it includes another file: list that file in `statements`",
             "using" if exports => {
                 "which names a module exports is not known here: write them with the module, as `A.b`"
             }
@@ -208,7 +287,14 @@ impl<'a> Reader<'a> {
         let mut names = names_in(expression);
         let mut needed = Vec::new();
         for binding in self.bindings.iter().rev() {
-            let used = binding.names.iter().filter(|name| names.remove(*name));
+            // Each method of a function is needed, but only the last assignment of a value.
+            let used = binding
+                .names
+                .iter()
+                .filter(|name| match binding.precompiles {
+                    true => names.contains(*name),
+                    false => names.remove(*name),
+                });
             if used.count() > 0 {
                 names.extend(names_in(&binding.text));
                 needed.push(binding);
@@ -322,6 +408,10 @@ impl<'a> Reader<'a> {
                     && last.is_some_and(|last| value(last.kind) && last.end < token.start)
                     && !["in", "isa"].contains(&self.spell(token))
                     && !last.is_some_and(|last| ["in", "isa"].contains(&self.spell(last)));
+                let continues = token.kind == Kind::Newline && self.awaits_operand(last);
+                if continues {
+                    continue;
+                }
                 if begins || matches!(token.kind, Kind::Newline | Kind::Semicolon) {
                     return last.map_or(start, |last| last.end);
                 }
@@ -356,7 +446,7 @@ impl<'a> Reader<'a> {
         let asserted = self.asserted(start);
         let call = asserted.unwrap_or(start);
         let rest = &self.text[call..];
-        let qualified = ["Base.", "Core."]
+        let qualified = ["Main.Base.", "Main.", "Base.", "Core."]
             .iter()
             .find(|name| rest.starts_with(**name));
         let name = call + qualified.map_or(0, |name| name.len());
@@ -377,6 +467,10 @@ impl<'a> Reader<'a> {
     /// Returns the offset of the argument of the macro call at `start`, if the macro only checks
     /// its result.
     fn asserted(&self, start: usize) -> Option<usize> {
+        let is_macro = self.text[start..].starts_with(['@', 'B']);
+        if !is_macro {
+            return None;
+        }
         let line = &self.text[start..self.line_end(start)];
         let (name, argument) = line.split_once([' ', '\t'])?;
         let name = name.rsplit_once('.').map_or(name, |(_, name)| name);
@@ -386,18 +480,34 @@ impl<'a> Reader<'a> {
 
     /// Returns the offset after the bracket that closes `open`.
     fn call_end(&self, open: usize, symbols: Symbols) -> Option<usize> {
-        let mut lexer = Lexer::new(self.text, open, symbols);
+        let text = &self.text[..self.limit(open)];
+        let mut lexer = Lexer::new(text, open, symbols);
         let mut brackets = Brackets::default();
-        loop {
-            let token = lexer.next().ok()??;
-            brackets.take(self.text, token).ok()?;
-            if token.end - open > LONGEST {
-                return None;
+        let mut at = open;
+        while let Ok(Some(token)) = lexer.next() {
+            at = token.end;
+            if brackets.take(text, token).is_err() || at - open > LONGEST {
+                break;
             }
             if brackets.is_empty() {
-                return Some(token.end);
+                return Some(at);
             }
         }
+        self.waste(at - open);
+        None
+    }
+
+    /// Returns up to where the end of what begins at `start` is searched.
+    fn limit(&self, start: usize) -> usize {
+        match self.in_vain.get() > LONGEST_IN_VAIN {
+            true => self.line_end(start),
+            false => self.text.len(),
+        }
+    }
+
+    /// Counts bytes that were read in vain.
+    fn waste(&self, bytes: usize) {
+        self.in_vain.set(self.in_vain.get().saturating_add(bytes));
     }
 
     /// Returns whether only a comment or the end of a block follows on the line.
@@ -408,12 +518,22 @@ impl<'a> Reader<'a> {
 
     /// Returns the expression that begins at `start`.
     fn item(&self, start: usize) -> Result<Item, &'static str> {
-        let mut lexer = Lexer::new(self.text, start, Symbols::Escaped);
+        let limit = self.limit(start);
+        let item = self.item_before(start, limit);
+        if item.is_err() {
+            self.waste(limit - start);
+        }
+        item
+    }
+
+    fn item_before(&self, start: usize, limit: usize) -> Result<Item, &'static str> {
+        let mut lexer = Lexer::new(&self.text[..limit], start, Symbols::Escaped);
         let mut brackets = Brackets::default();
         let mut item = Item {
             end: start,
             calls: false,
-            defines: ["function", "macro"].contains(&self.word(start)),
+            mentions: false,
+            defines: ["function", "macro"].contains(&self.word(self.after_macros(start))),
         };
         let mut blocks = 0_usize;
         // The last two tokens.
@@ -445,10 +565,17 @@ impl<'a> Reader<'a> {
                     item.defines = true;
                 }
             }
-            if word == "precompile" && self.text[token.end..].starts_with('(') {
+            if word == "precompile" && token.kind == Kind::Name {
                 let qualifier = last[0].map_or("", |last| self.spell(last));
-                let foreign = before == "." && !["Base", "Core"].contains(&qualifier);
-                item.calls |= !foreign && before != "function";
+                let foreign = before == "." && !["Main", "Base", "Core"].contains(&qualifier);
+                let quoted = before == ":" && qualifier != ".";
+                let rest = &self.text[token.end..];
+                let keyword =
+                    rest.trim_start().starts_with('=') && !rest.trim_start().starts_with("==");
+                if !foreign && !keyword && before != "function" {
+                    item.calls |= rest.starts_with('(') || rest.starts_with(".(");
+                    item.mentions |= !quoted;
+                }
             }
             brackets.take(self.text, token)?;
             item.end = token.end;
@@ -552,6 +679,22 @@ impl<'a> Reader<'a> {
             reason: reason.to_owned(),
         });
     }
+}
+
+/// Returns whether a value is a function without a name: `T -> …`, `(a, b) -> …`, `function (T) … end`.
+fn is_anonymous_function(value: &str) -> bool {
+    let names = |text: &str| {
+        text.chars()
+            .all(|c| c.is_alphanumeric() || "_,:. ".contains(c))
+    };
+    value.starts_with("function")
+        || value.split_once("->").is_some_and(|(arguments, _)| {
+            let arguments = arguments.trim();
+            let inner = arguments
+                .strip_prefix('(')
+                .and_then(|rest| rest.strip_suffix(')'));
+            names(inner.unwrap_or(arguments))
+        })
 }
 
 /// Returns the names that an expression uses, without those behind a dot.

@@ -75,6 +75,10 @@ impl<'a> Lexer<'a> {
         };
         let start = self.at;
         let (kind, end) = match first {
+            0 => return Err("it contains a NUL character, which Julia refuses"),
+            _ if is_invisible(&self.text[start..]) => {
+                return Err("it contains an invisible character, which Julia refuses");
+            }
             b'\n' => (Kind::Newline, start + 1),
             b';' => (Kind::Semicolon, start + 1),
             b'(' | b'[' | b'{' => (Kind::Open, start + 1),
@@ -195,7 +199,14 @@ pub(super) fn skip_blanks(text: &str, mut at: usize) -> Result<usize, &'static s
     let bytes = text.as_bytes();
     loop {
         match bytes.get(at) {
-            Some(b' ' | b'\t' | b'\r' | b'\x0c') => at += 1,
+            Some(b' ' | b'\t' | b'\r' | b'\x0b' | b'\x0c') => at += 1,
+            // Julia takes the spaces of Unicode and a byte order mark for blanks.
+            Some(0x80..) => match text[at..].chars().next() {
+                Some(c) if (c.is_whitespace() && !is_separator(c)) || c == '\u{feff}' => {
+                    at += c.len_utf8();
+                }
+                _ => return Ok(at),
+            },
             Some(b'#') if bytes.get(at + 1) == Some(&b'=') => at = comment(bytes, at)?,
             Some(b'#') => {
                 let rest = bytes[at..].iter().position(|byte| *byte == b'\n');
@@ -243,6 +254,23 @@ fn character(text: &str) -> Option<usize> {
     (length <= 12 && inner[length..].starts_with('\'')).then_some(length + 2)
 }
 
+/// Returns whether Julia, unlike Unicode, does not take this character for a space.
+fn is_separator(c: char) -> bool {
+    ['\u{2028}', '\u{2029}'].contains(&c)
+}
+
+/// Returns whether a text begins with a character that is not seen and that Julia refuses.
+fn is_invisible(text: &str) -> bool {
+    let first = text.chars().next().filter(|c| !c.is_ascii());
+    first.is_some_and(|c| {
+        is_separator(c)
+            || matches!(
+                c,
+                '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2060}'..='\u{2064}'
+            )
+    })
+}
+
 fn begins_name(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
 }
@@ -251,6 +279,16 @@ fn name(text: &str, start: usize) -> usize {
     let bytes = text.as_bytes();
     let mut at = start;
     while let Some(byte) = bytes.get(at) {
+        if *byte >= 0x80 {
+            let next = text[at..].chars().next();
+            let Some(next) = next
+                .filter(|c| !c.is_whitespace() && !is_invisible(&text[at..]) && *c != '\u{feff}')
+            else {
+                break;
+            };
+            at += next.len_utf8();
+            continue;
+        }
         let belongs = begins_name(*byte)
             || byte.is_ascii_digit()
             || (*byte == b'!' && bytes.get(at + 1) != Some(&b'='));
