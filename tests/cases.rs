@@ -380,6 +380,40 @@ fn case_14_a_project_may_be_named_by_its_file() {
     assert!(error.contains("there is no Project.toml in"), "{error}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_current_folder_that_was_removed_is_named_as_the_cause() {
+    let case = Case::empty();
+    let command = case.command(&["plan"]);
+    let mut shell = Command::new("sh");
+    shell.args([
+        "-c",
+        "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" plan",
+    ]);
+    let output = shell
+        .arg(command.get_program())
+        .current_dir(case.root.path())
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(
+        error.contains("the current folder no longer exists"),
+        "{error}"
+    );
+}
+
+#[test]
+fn case_14_a_tilde_is_the_home_as_julia_has_it() {
+    let case = Case::of("14-project-named-by-file");
+    copy(&case.folder(), &case.home.join("mine"));
+    for project in ["--project=~/mine", "--project=~/mine/Project.toml"] {
+        assert_eq!(case.julias(&[project]), ["1.12.7"], "{project}");
+    }
+    let error = case.refuses(&["plan", "--project=~/none"]);
+    assert!(error.contains("home/none, which does not exist"), "{error}");
+}
+
 #[test]
 fn case_14_an_environment_is_found_in_the_depots() {
     let case = Case::of("14-project-named-by-file");

@@ -15,6 +15,10 @@ pub enum EngineError {
     NoProjectIn(PathBuf),
     #[error("there is no Project.toml in {}, which does not exist", .0.display())]
     NoSuchPath(PathBuf),
+    #[error("the current folder no longer exists")]
+    NoCurrentFolder,
+    #[error("the path of the project is not UTF-8: {}", .0.display())]
+    NotUtf8(PathBuf),
     #[error("the commits of {} cannot be listed: {said}", .folder.display())]
     NoHistory { folder: PathBuf, said: String },
     #[error("the repository of {} is a shallow clone, without its older commits", .0.display())]
@@ -146,6 +150,12 @@ impl Explain for EngineError {
             Self::NoSuchPath(_) => {
                 "`--project` names the folder of a Julia project or its Project.toml; relative paths \
                  start from the current folder"
+            }
+            Self::NoCurrentFolder => {
+                "change to another folder, or name the project with `--project DIR`"
+            }
+            Self::NotUtf8(_) => {
+                "rename the folder, or move the project: Julia reads its path as a text"
             }
             Self::NoHistory { .. } => {
                 "`--notes-from-commits` needs git and a repository with a commit; `--notes-file FILE` \

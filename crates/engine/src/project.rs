@@ -179,13 +179,25 @@ impl Location {
     /// Finds the project as `julia --project` does: in a folder, by its file, or by the name of an
     /// environment.
     fn find(&self) -> Result<Found, EngineError> {
+        let found = self.find_any()?;
+        // Julia and the files of a build name the folder in texts.
+        match found.file.to_str() {
+            Some(_) => Ok(found),
+            None => Err(EngineError::NotUtf8(found.folder)),
+        }
+    }
+
+    fn find_any(&self) -> Result<Found, EngineError> {
         let Some(given) = &self.project else {
             return self.search();
         };
         if let Some(name) = given.to_str().and_then(|text| text.strip_prefix('@')) {
             return self.environment(name);
         }
-        let path = canonical_or_given(&self.absolute(given));
+        // Not every shell expands `--project=~/x`, and none a variable; Julia does.
+        let of_home = given.strip_prefix("~").ok().zip(self.home.as_deref());
+        let given = of_home.map_or_else(|| given.clone(), |(rest, home)| home.join(rest));
+        let path = canonical_or_given(&self.absolute(&given));
         let is_project_file = PROJECT_NAMES.iter().any(|name| path.ends_with(name));
         match path.parent() {
             Some(folder) if path.is_file() && is_project_file => Ok(Found {
@@ -201,6 +213,9 @@ impl Location {
     /// Finds the project in this folder or the nearest folder above.
     fn search(&self) -> Result<Found, EngineError> {
         let start = canonical_or_given(&self.absolute(Path::new(".")));
+        if !start.is_absolute() {
+            return Err(EngineError::NoCurrentFolder);
+        }
         let mut folders = start.ancestors();
         let found = folders.find_map(in_folder);
         found.ok_or_else(|| EngineError::NoProject(start.clone()))
@@ -336,4 +351,25 @@ fn in_folder(folder: &Path) -> Option<Found> {
         folder: folder.to_owned(),
         file,
     })
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    #[test]
+    fn a_project_whose_path_is_not_utf_8_is_refused_before_julia_starts() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join(OsStr::from_bytes(b"a\xff"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("Project.toml"), "").unwrap();
+        let mut location = Location::in_folder(&folder);
+        assert!(matches!(location.find(), Err(EngineError::NotUtf8(_))));
+        location.project = Some(folder);
+        location.here = root.path().to_owned();
+        assert!(matches!(location.find(), Err(EngineError::NotUtf8(_))));
+    }
 }

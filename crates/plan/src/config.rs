@@ -22,7 +22,7 @@ use crate::request::Request;
 use crate::toml_error::TomlError;
 
 use complaint::key_offset;
-use list::{Loose, julia_options, one_or_many, some_julia_options, some_or_one};
+use list::{Loose, at_least_one, julia_options, one_or_many, some_julia_options, some_or_one};
 
 pub use app::{App, Bundle, Run};
 pub use base::Base;
@@ -67,6 +67,7 @@ pub struct Config {
     pub execute: bool,
     /// The Julia: a version, range or channel, or a list of them for one image each. Default: the
     /// version that made the manifest, otherwise `release`.
+    #[serde(deserialize_with = "at_least_one")]
     pub julia: OneOrMany,
     /// Whether the project's own manifest must be used as it is. Without it, the versions of a
     /// project that has no manifest, or one of another Julia, are resolved in the build directory.
@@ -75,6 +76,8 @@ pub struct Config {
     /// `JULIA_DEPOT_PATH`, or `~/.julia`.
     pub depot: Option<String>,
     /// Addresses of package registries in addition to General.
+    #[serde(deserialize_with = "one_or_many")]
+    #[schemars(with = "Loose")]
     pub registries: Vec<String>,
     /// Lazy artifacts of the packages: `none` omits them, `used` includes those that the workloads
     /// request, `all` includes all for the platform. Default: `used`.
@@ -87,6 +90,7 @@ pub struct Config {
     /// CPU target: `portable`, `native`, a Julia `--cpu-target` string, or a list of tiers for
     /// one image each. Default: `portable`; for `sysforge run` with Julia 1.12 and later, `native`, unless
     /// the portable image is up to date.
+    #[serde(deserialize_with = "at_least_one")]
     pub cpu: OneOrMany,
     /// The sysimage that the image is built on: `shipped`, the one that Julia ships; `fresh`, one
     /// built from Julia's sources, which omits standard libraries and supports every CPU target; the
@@ -413,6 +417,21 @@ mod tests {
             ),
             ("packages = [\"A\", \"B\", \"A\"]\n", "`A` is listed twice"),
             ("julia = [\"lts\", \"lts\"]\n", "`lts` is listed twice"),
+            (
+                "registries = [\"https://a.b/r\", \"https://a.b/r\"]\n",
+                "`https://a.b/r` is listed twice",
+            ),
+            (
+                "workload-environment = [\"Test\", \"Test\"]\n",
+                "`Test` is listed twice",
+            ),
+            (
+                "registries = \"Ours\"\n",
+                "is not the address of a registry",
+            ),
+            ("registries = [\"General\"]\n", "it is always used"),
+            ("depot = \" \"\n", "`depot` has an empty value"),
+            ("workload-environment = \" \"\n", "has an empty value"),
         ] {
             let error = fails(&format!("# x\n{text}"));
             assert!(error.contains(wanted), "{error}");
@@ -421,6 +440,36 @@ mod tests {
         // The same script with other arguments is another workload.
         let text = "workloads = [\"a.jl\", { path = \"a.jl\", args = [\"-v\"] }]\n";
         assert!(Config::from_toml(FILE_NAME, text).is_ok());
+    }
+
+    #[test]
+    fn lists_that_decide_which_images_there_are_have_an_entry() {
+        for key in ["julia", "cpu"] {
+            let error = fails(&format!("{key} = []\n"));
+            assert!(error.contains("this list is empty"), "{error}");
+        }
+    }
+
+    #[test]
+    fn values_of_a_wrong_type_are_named_as_users_know_them() {
+        let date = "this is a date, and must be a string";
+        let word = "this must be a string";
+        for (text, wanted) in [
+            ("name = 1979-05-27", date),
+            ("name = 07:32:00", date),
+            ("workloads = 1979-05-27T07:32:00Z", date),
+            (
+                "strict = 1979-05-27",
+                "this is a date, and must be true or false",
+            ),
+            ("stdlibs = 1", word),
+            ("stdlibs = {}", word),
+            ("lazy-artifacts = []", word),
+            ("lazy-artifacts = 1979-05-27", word),
+        ] {
+            let error = fails(&format!("{text}\n"));
+            assert!(error.starts_with(wanted), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -92,6 +92,7 @@ impl Manifest {
             }
             _ if table.is_empty() => None,
             _ => {
+                of_format_1(reader, table)?;
                 manifest.format = 1;
                 Some(table)
             }
@@ -99,6 +100,14 @@ impl Manifest {
         let mut entries = Entries::new();
         for (name, list) in packages.into_iter().flatten() {
             let name = name.get_ref();
+            if list.get_ref().is_table() {
+                let prefix = if manifest.format == 1 { "" } else { "deps." };
+                let message = format!(
+                    "the entry of `{name}` is in single brackets, and must be in double ones"
+                );
+                let hint = format!("write `[[{prefix}{name}]]`");
+                return Err(reader.error(list.span(), message).hint(&hint));
+            }
             for value in reader.array(name, list)? {
                 let entry = entry(reader, reader.table(name, value)?, value)?;
                 entries.entry(name.to_string()).or_default().push(entry);
@@ -154,6 +163,29 @@ impl Manifest {
         }
         records.sort_by(|a, b| (&a.name, &a.uuid).cmp(&(&b.name, &b.uuid)));
         records
+    }
+}
+
+/// Refuses what is of format 2 in a manifest that does not say that it is.
+fn of_format_1(reader: Reader<'_>, table: &DeTable<'_>) -> Result<(), TomlError> {
+    let is_newer = |key: &str, value: &Spanned<DeValue<'_>>| match key {
+        "julia_version" | "project_hash" => value.get_ref().is_str(),
+        "deps" => value.get_ref().is_table(),
+        _ => false,
+    };
+    let mut entries = table.iter();
+    match entries.find(|(key, value)| is_newer(key.get_ref(), value)) {
+        Some((key, _)) => {
+            let message = format!(
+                "`{}` is of format 2, but the manifest has no `manifest_format`",
+                key.get_ref()
+            );
+            let error = reader.error(key.span(), message);
+            Err(error.hint(
+                "add `manifest_format = \"2.0\"` as the first line, or let Pkg write the manifest",
+            ))
+        }
+        None => Ok(()),
     }
 }
 

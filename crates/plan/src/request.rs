@@ -62,13 +62,20 @@ pub struct ProjectJulia {
 
 /// The text is not a request for a Julia.
 #[derive(Debug, thiserror::Error)]
-#[error("`{text}` is not a Julia version, range or channel{}",
+#[error("{}{}", what(text),
     .suggestion.map(|s| format!(" (did you mean `{s}`?)")).unwrap_or_default())]
 pub struct NotARequest {
     /// The text.
     pub text: String,
     /// The nearest channel.
     pub suggestion: Option<&'static str>,
+}
+
+fn what(text: &str) -> String {
+    match text.trim().is_empty() {
+        true => "a Julia version is missing: there is an empty one".to_owned(),
+        false => format!("`{text}` is not a Julia version, range or channel"),
+    }
 }
 
 impl Explain for NotARequest {
@@ -366,6 +373,17 @@ mod tests {
     #[test]
     fn min_minor_is_min() {
         assert_eq!("min-minor".parse::<Request>().unwrap(), Request::Min);
+    }
+
+    #[test]
+    fn an_empty_entry_of_a_list_is_named_as_one() {
+        for text in ["", " ", ",", "1.6,", "1.6,,1.10"] {
+            let error = Request::parse_list(text).unwrap_err();
+            assert!(
+                error.to_string().contains("there is an empty one"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

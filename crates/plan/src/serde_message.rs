@@ -83,6 +83,7 @@ impl<'m> Mismatch<'m> {
         match self.found {
             "map" => table.to_owned(),
             "sequence" => "a list".to_owned(),
+            "date" => "a date".to_owned(),
             "null" | "unit value" => "null".to_owned(),
             _ => "a value of another kind".to_owned(),
         }

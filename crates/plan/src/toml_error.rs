@@ -31,7 +31,13 @@ impl TomlError {
     /// Creates an error with the position of `error` in `text`.
     pub fn new(file: &str, text: &str, error: &toml::de::Error) -> Self {
         let at = error.span().map_or(0, |span| span.start);
-        let located = Self::at(file, text, at, error.message());
+        let date = error.span().and_then(|span| text.get(span));
+        let date = date.filter(|value| value.parse::<toml::value::Datetime>().is_ok());
+        let message = match date {
+            Some(_) => of_date(error.message()),
+            None => error.message().to_owned(),
+        };
+        let located = Self::at(file, text, at, &message);
         let line = text.lines().nth(located.line - 1).unwrap_or_default();
         match syntax(line, error.message()) {
             Some((message, hint)) => Self {
@@ -142,6 +148,17 @@ fn excerpt(line: &str, column: usize) -> (String, usize) {
     (format!("{before}{}{after}", part(start, WIDTH)), caret)
 }
 
+/// Returns a message about a date, which serde takes for a table with a key that no user wrote.
+fn of_date(message: &str) -> String {
+    match message.strip_prefix("invalid type: map, ") {
+        Some(expected) => format!("invalid type: date, {expected}"),
+        None if message.contains("$__toml_private") => {
+            "invalid type: date, expected a string".to_owned()
+        }
+        None => message.to_owned(),
+    }
+}
+
 /// Returns a message of serde or of the parser in plain words, and a remedy.
 fn in_words(message: &str) -> (String, Option<String>) {
     if let Some(rest) = message.strip_prefix("missing field ") {
@@ -153,6 +170,13 @@ fn in_words(message: &str) -> (String, Option<String>) {
         return (
             "this is nested too deeply".to_owned(),
             Some(hint.to_owned()),
+        );
+    }
+    // What is expected is a word of a list.
+    if message == "wanted string or table" || message.starts_with("wanted exactly 1 element") {
+        return (
+            "this must be a string".to_owned(),
+            Some("write it in quotes".to_owned()),
         );
     }
     (plain(message, "this", "a table"), None)

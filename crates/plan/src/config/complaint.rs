@@ -57,6 +57,7 @@ impl Config {
             .or_else(|| workload().map(|message| ("workloads", message)))
             .or_else(|| self.backslash())
             .or_else(|| self.empty_value())
+            .or_else(|| self.registry())
             .or_else(|| self.password());
         of_keys
             .map(Complaint::from)
@@ -79,6 +80,10 @@ impl Config {
         {
             return Some(("rounds", "`rounds` must be from 1 to 10".to_owned()));
         }
+        let environment = match &self.workload_environment {
+            Some(WorkloadEnvironment::Packages(names)) => names.clone(),
+            _ => Vec::new(),
+        };
         let twice = |texts: Vec<String>| {
             let mut seen = BTreeSet::new();
             texts.into_iter().find(|text| !seen.insert(text.clone()))
@@ -92,6 +97,8 @@ impl Config {
             ("packages", self.packages.clone().unwrap_or_default()),
             ("julia", self.julia.0.clone()),
             ("cpu", self.cpu.0.clone()),
+            ("registries", self.registries.clone()),
+            ("workload-environment", environment),
         ];
         let of_overrides = self
             .overrides
@@ -162,7 +169,7 @@ impl Config {
     fn empty_value(&self) -> Option<OfKey> {
         let is_blank = |text: &String| text.trim().is_empty();
         let environment = match &self.workload_environment {
-            Some(WorkloadEnvironment::Folder(folder)) => folder.is_empty(),
+            Some(WorkloadEnvironment::Folder(folder)) => is_blank(folder),
             Some(WorkloadEnvironment::Packages(names)) => names
                 .iter()
                 .any(|name| PackageName::validate(name).is_err()),
@@ -175,13 +182,27 @@ impl Config {
             ),
             ("statements", self.statements.iter().any(is_blank)),
             ("script", self.script.iter().any(is_blank)),
-            ("depot", self.depot.iter().any(String::is_empty)),
+            ("depot", self.depot.iter().any(is_blank)),
             ("registries", self.registries.iter().any(is_blank)),
             ("workload-environment", environment),
         ];
         let (key, _) = keys.into_iter().find(|(_, is_empty)| *is_empty)?;
         let message = format!("`{key}` has an empty value: name something, or leave it out");
         Some((key, message))
+    }
+
+    /// Returns a registry that is no address, and the message, if there is one.
+    fn registry(&self) -> Option<OfKey> {
+        let is_address = |url: &str| url.contains([':', '/', '\\']) || url.starts_with(['.', '~']);
+        let name = self.registries.iter().find(|url| !is_address(url))?;
+        let message = match name.as_str() {
+            "General" => "`General` needs no entry: it is always used".to_owned(),
+            _ => format!(
+                "`{}` is not the address of a registry: write it as `https://HOST/OWNER/REGISTRY`",
+                shortened(name, 60)
+            ),
+        };
+        Some(("registries", message))
     }
 
     fn password(&self) -> Option<OfKey> {

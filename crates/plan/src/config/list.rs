@@ -48,6 +48,19 @@ pub(super) fn some_or_one<'de, D: Deserializer<'de>>(
     one_or_many(deserializer).map(Some)
 }
 
+/// Deserialises a list that has an entry, and that may be written as a single string.
+pub(super) fn at_least_one<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<OneOrMany, D::Error> {
+    let many = OneOrMany::deserialize(deserializer)?;
+    match many.0.is_empty() {
+        true => Err(D::Error::custom(
+            "this list is empty: add an entry, or leave the key out",
+        )),
+        false => Ok(many),
+    }
+}
+
 impl From<Loose> for OneOrMany {
     fn from(loose: Loose) -> Self {
         match loose {

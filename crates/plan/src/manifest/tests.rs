@@ -28,6 +28,39 @@ fn reads_format_1() {
 }
 
 #[test]
+fn what_mixes_the_formats_is_refused_with_the_line_to_write() {
+    for (text, message, hint) in [
+        (
+            format!("julia_version = \"1.12.7\"\n[[deps.A]]\nuuid = \"{A}\"\n"),
+            "`deps` is of format 2",
+            "add `manifest_format = \"2.0\"`",
+        ),
+        (
+            format!("julia_version = \"1.12.7\"\n[[A]]\nuuid = \"{A}\"\n"),
+            "`julia_version` is of format 2",
+            "add `manifest_format = \"2.0\"`",
+        ),
+        (
+            format!("manifest_format = \"2.0\"\n[deps.A]\nuuid = \"{A}\"\n"),
+            "the entry of `A` is in single brackets",
+            "write `[[deps.A]]`",
+        ),
+        (
+            format!("[A]\nuuid = \"{A}\"\n"),
+            "the entry of `A` is in single brackets",
+            "write `[[A]]`",
+        ),
+    ] {
+        let error = read(&text).unwrap_err();
+        assert!(error.message.contains(message), "{error}");
+        assert!(error.hints[0].contains(hint), "{:?}", error.hints);
+    }
+    // Packages may have these names.
+    let text = format!("[[deps]]\nuuid = \"{A}\"\n[[julia_version]]\nuuid = \"{B}\"\n");
+    assert_eq!(read(&text).unwrap().packages.len(), 2);
+}
+
+#[test]
 fn reads_format_2() {
     let lines = format!(
         "deps = {{ B = \"{}\" }}\ngit-tree-sha1 = \"{TREE}\"\nversion = \"0.10.14\"\npinned = true\n\
@@ -146,7 +179,7 @@ fn what_pkg_refuses_is_refused_with_its_place() {
         ("[[deps.C]]\nuuid = \"2a0f44e3\"", "is not a UUID"),
         (
             "[deps.C]\nuuid = \"x\"",
-            "`C` is a TOML table, and must be a list",
+            "the entry of `C` is in single brackets",
         ),
         ("[registries.R]\nurl = \"u\"", "has no `uuid`"),
     ] {
