@@ -88,7 +88,7 @@ fn run(given: &[OsString]) -> Result<i32, String> {
         ("JULIA_LOAD_PATH", Some(&load_path)),
         ("JULIA_PROJECT", None),
     ]);
-    julia.start(&root.join("bin"), &image)?;
+    system::interruptible(|| julia.start(&root.join("bin"), &image))?;
     system::restore_variables(before);
 
     julia.set_arguments(&executable, &arguments.app)?;
