@@ -23,7 +23,10 @@ fn bundle() -> Option<(tempfile::TempDir, PathBuf)> {
     let root = dir.path().join("Ünder a strange päth");
     let bin = root.join("bin");
     std::fs::create_dir_all(&bin).unwrap();
-    std::fs::create_dir_all(root.join("share/sysforge")).unwrap();
+    for folder in ["share/sysforge", "lib/julia"] {
+        std::fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    std::fs::write(root.join("lib/julia/tally.dll"), "the image").unwrap();
     for name in ["libjulia.dll", "dep.dll"] {
         std::fs::copy(Path::new(&lab).join("bundle").join(name), bin.join(name)).unwrap();
     }
