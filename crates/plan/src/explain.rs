@@ -132,8 +132,9 @@ pub fn io_class(error: &std::io::Error, otherwise: Class) -> Class {
 /// Returns the hint for an I/O error, if its kind has one.
 pub fn io_hint(error: &std::io::Error) -> Option<String> {
     use std::io::ErrorKind::{
-        AlreadyExists, FileTooLarge, InvalidData, InvalidInput, IsADirectory, NotADirectory,
-        NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+        AlreadyExists, FileTooLarge, HostUnreachable, InvalidData, InvalidFilename, InvalidInput,
+        IsADirectory, NetworkUnreachable, NotADirectory, NotFound, PermissionDenied, QuotaExceeded,
+        ReadOnlyFilesystem, StaleNetworkFileHandle, StorageFull,
     };
     match error.kind() {
         StorageFull | QuotaExceeded => Some(
@@ -160,9 +161,35 @@ pub fn io_hint(error: &std::io::Error) -> Option<String> {
         InvalidData if error.to_string().contains("UTF-8") => {
             Some("is this the right file? If it is a text, save it as UTF-8".to_owned())
         }
-        _ => None,
+        InvalidFilename => {
+            Some("choose a shorter path, or a name without unusual characters".to_owned())
+        }
+        StaleNetworkFileHandle | HostUnreachable | NetworkUnreachable => {
+            Some("is the network file system still mounted?".to_owned())
+        }
+        // What follows are the system's own errors, most of which have no kind.
+        _ if error.raw_os_error().is_none() => None,
+        _ if error.raw_os_error() == LINK_LOOP => Some(
+            "a symbolic link there leads back to itself: replace it by a regular file".to_owned(),
+        ),
+        _ if error.raw_os_error() == OPEN_FILES => {
+            Some("close other programs, or allow more open files (`ulimit -n`)".to_owned())
+        }
+        _ => Some(
+            "is it a regular file on a disk that works? The operating system refused it".to_owned(),
+        ),
     }
 }
+
+/// The system's error for symbolic links that lead to each other (`ELOOP`), which has no stable kind.
+const LINK_LOOP: Option<i32> = match () {
+    () if cfg!(target_os = "linux") => Some(40),
+    () if cfg!(unix) => Some(62),
+    () => None,
+};
+
+/// The system's error for too many open files (`EMFILE`, `ERROR_TOO_MANY_OPEN_FILES`).
+const OPEN_FILES: Option<i32> = Some(if cfg!(windows) { 4 } else { 24 });
 
 /// Returns the causes of an error, outermost first. Skips a cause whose text the error repeats.
 pub fn causes(error: &dyn Explain) -> Vec<String> {
@@ -207,5 +234,13 @@ mod tests {
             Some("workloads")
         );
         assert_eq!(nearest("zzz", ["workloads", "packages"]), None);
+    }
+
+    #[test]
+    fn every_error_of_the_operating_system_has_a_hint() {
+        for code in 1..=90 {
+            let error = std::io::Error::from_raw_os_error(code);
+            assert!(io_hint(&error).is_some(), "{error}");
+        }
     }
 }
