@@ -133,6 +133,25 @@ fn a_julia_without_a_build_for_this_platform() {
 }
 
 #[test]
+fn an_overrides_toml_that_julia_cannot_use_is_named_once_with_its_line() {
+    let scratch = Scratch::new();
+    scratch.file(
+        "depot/artifacts/Overrides.toml",
+        "a = \"/opt/a\"\nno TOML\n",
+    );
+    let file = scratch.path("depot/artifacts/Overrides.toml");
+    let words = format!("Julia cannot use {}: line 2, column ", file.display());
+    for command in ["plan", "doctor"] {
+        let mut command = scratch.command(&[command, "--julia", "1.5"]);
+        command.env("JULIA_DEPOT_PATH", scratch.path("depot"));
+        let ran = scratch.run(command);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert_eq!(said.matches(&words).count(), 1, "{said}");
+        assert!(said.contains("correct or remove this file"), "{said}");
+    }
+}
+
+#[test]
 fn an_unknown_key() {
     let scratch = Scratch::new();
     scratch.config("julia = \"1.5\"\nworkload = [\"workload.jl\"]\n");

@@ -12,6 +12,7 @@ use sysforge_plan::manifest::Manifest;
 
 use sysforge_process::Environment;
 
+use crate::overrides;
 use crate::secrets;
 
 pub use prune::{Pruned, prune};
@@ -137,6 +138,15 @@ impl Depots {
         folders.into_iter().filter_map(with_reason).collect()
     }
 
+    /// Returns the files `Overrides.toml` that Julia cannot use, each with the reason. Julia fails as
+    /// soon as a package asks for an artifact.
+    pub fn unusable_overrides(&self) -> Vec<(PathBuf, String)> {
+        let folders = self.folders.iter();
+        folders
+            .filter_map(|depot| overrides::problem(depot))
+            .collect()
+    }
+
     /// Returns the packages of a manifest that must be downloaded: no depot contains them.
     pub fn missing(&self, manifest: &Manifest) -> Vec<MissingPackage> {
         let entries = manifest.packages.iter();
@@ -180,6 +190,10 @@ pub fn registry_hint(folder: &Path) -> String {
         sysforge_plan::text::quoted(&folder.display().to_string())
     )
 }
+
+/// What to do about an `Overrides.toml` that Julia cannot use.
+pub const OVERRIDES_HINT: &str = "correct or remove this file: Julia cannot load packages that have \
+                                  artifacts while it is there";
 
 /// Splits a list of depots as Julia does: on Windows, quotes have no meaning, unlike in
 /// [`std::env::split_paths`].

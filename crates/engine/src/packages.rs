@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sysforge_build::depots::{Depots, registry_hint};
+use sysforge_build::depots::{Depots, OVERRIDES_HINT, registry_hint};
 use sysforge_build::instantiate::{may_need_registry, shown_server};
 use sysforge_plan::generation::Generation;
 use sysforge_plan::plan::Build;
@@ -51,6 +51,16 @@ pub(crate) fn warn_of_registries(engine: &Engine, files: &ProjectFiles) {
             folder.display()
         );
         engine.reporter.warn(text, Some(registry_hint(&folder)));
+    }
+}
+
+/// Warns of each `Overrides.toml` that Julia cannot use.
+pub(crate) fn warn_of_overrides(engine: &Engine, files: &ProjectFiles) {
+    let depots = depots(engine, files, None, &PackageOptions::default());
+    for (file, why) in depots.unusable_overrides() {
+        let text = format!("Julia cannot use {}: {why}", file.display());
+        let hint = OVERRIDES_HINT.to_owned();
+        engine.reporter.warn(text, Some(hint));
     }
 }
 

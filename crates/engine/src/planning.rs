@@ -235,6 +235,7 @@ pub async fn plan(
     }
     resolve_bases(engine, &mut plan).await?;
     packages::warn_of_registries(engine, &files);
+    packages::warn_of_overrides(engine, &files);
     for warning in &plan.warnings {
         let hint = Some(warning.hint.clone());
         engine.reporter.warn(&warning.message, hint);

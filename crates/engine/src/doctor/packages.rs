@@ -58,6 +58,18 @@ pub(super) fn registries(files: &ProjectFiles, engine: &Engine) -> Vec<Finding> 
         .collect()
 }
 
+/// Returns a finding for each `Overrides.toml` that Julia cannot use.
+pub(super) fn overrides(files: &ProjectFiles, engine: &Engine) -> Vec<Finding> {
+    let depots = packages::depots(engine, files, None, &PackageOptions::default());
+    let unusable = depots.unusable_overrides().into_iter();
+    unusable
+        .map(|(file, why)| {
+            let found = format!("Julia cannot use {}: {why}", file.display());
+            Finding::bad("artifacts", State::Warning, found, depots::OVERRIDES_HINT)
+        })
+        .collect()
+}
+
 /// Checks how many packages have to be installed, and whether they can be. `None` if there are
 /// none.
 pub(super) async fn missing(planned: &Planned, engine: &Engine) -> Option<Finding> {
