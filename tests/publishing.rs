@@ -476,6 +476,125 @@ fn commit(fixture: &Fixture, subject: &str) {
 }
 
 #[test]
+fn checksums_are_written_for_a_folder_too() {
+    let fixture = Fixture::new();
+    let args = ["--to", "dir:site", "--sums", "out.sums"];
+    fixture.publish(&args).succeeds();
+    let sums = std::fs::read_to_string(fixture.scratch.path("out.sums")).unwrap();
+    assert!(sums.contains(LINUX), "{sums}");
+}
+
+#[test]
+fn a_file_that_is_no_plan_is_refused_with_the_place_of_the_error() {
+    let fixture = Fixture::new();
+    for (text, words) in [
+        (
+            "",
+            "is not a plan that `sysforge plan --matrix --out` wrote",
+        ),
+        (
+            "{\"include\": []}",
+            "it has no `builds` (line 1, column 15)",
+        ),
+        (
+            "{\"builds\": [\"../x\"]}",
+            "`builds[0]`: `../x` is not a build identifier",
+        ),
+        ("{\"builds\": {}}", "line 1, column 11"),
+    ] {
+        fixture.scratch.file("plan.json", text);
+        let args = ["--to", "dir:site", "--plan", "plan.json"];
+        let said = fixture.publish(&args).fails(2);
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!fixture.scratch.path("site").exists());
+}
+
+#[test]
+fn a_key_that_cannot_be_read_is_no_wrong_key() {
+    let fixture = Fixture::new();
+    signed_site(&fixture);
+    let install = ["install", "./site@v1.0.0", "--verify-key", "."];
+    let said = fixture.scratch.sysforge(&install).fails(2);
+    assert!(said.contains("could not read the key ."), "{said}");
+    assert!(said.contains("hint: name a file"), "{said}");
+}
+
+/// Installs an app that writes a file when it starts, with this umask. Returns the modes of all that
+/// this made, by path.
+fn modes_with_umask(umask: &str) -> Vec<(String, u32)> {
+    let fixture = Fixture::new();
+    let made = fixture.scratch.path("made");
+    let script = format!("#!/bin/sh\ntouch '{}'\n", made.display());
+    let dist = fixture.scratch.path("dist-app");
+    make_app(&dist, "x86_64-linux-gnu", "tally", &script);
+    let publish = ["--dist", "dist-app", "--to", "dir:site"];
+    fixture.publish(&publish).succeeds();
+    let store = fixture.scratch.path("store");
+    let install = ["install", "./site", "--bin", "bin"];
+    let installing = fixture.scratch.command(&install);
+    let mut shell = Command::new("sh");
+    shell
+        .env_clear()
+        .args(["-c", "umask \"$0\" && exec \"$@\"", umask])
+        .arg(installing.get_program())
+        .args(installing.get_args())
+        .current_dir(installing.get_current_dir().unwrap());
+    for (name, value) in installing.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell.env("SYSFORGE_STORE", &store);
+    fixture.scratch.run(shell).succeeds();
+    let mut modes = vec![("made".to_owned(), mode(&made))];
+    let mut folders = vec![store, fixture.scratch.path("bin")];
+    while let Some(folder) = folders.pop() {
+        modes.push((folder.display().to_string(), mode(&folder)));
+        for entry in std::fs::read_dir(&folder).unwrap().flatten() {
+            let kind = entry.file_type().unwrap();
+            match kind.is_dir() {
+                true => folders.push(entry.path()),
+                // The mode of a link says nothing.
+                false if kind.is_symlink() => {}
+                false => modes.push((entry.path().display().to_string(), mode(&entry.path()))),
+            }
+        }
+    }
+    modes
+}
+
+/// The permissions of a file or folder.
+fn mode(path: &std::path::Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn nobody_else_may_write_what_sysforge_and_its_children_make_whatever_the_umask_is() {
+    for umask in ["000", "002", "022", "077"] {
+        let modes = modes_with_umask(umask);
+        assert!(modes.len() > 10, "{modes:?}");
+        for (path, mode) in modes {
+            // Packages that Julia installs may be for a group, if the user decides so.
+            let kept = if umask == "002" && path == "made" {
+                0o020
+            } else {
+                0
+            };
+            assert_eq!(mode & 0o022, kept, "umask {umask}: {path} has {mode:o}");
+        }
+    }
+}
+
+#[test]
+fn a_umask_that_lets_nobody_else_read_is_kept_for_children() {
+    let modes = modes_with_umask("077");
+    assert_eq!(modes[0], ("made".to_owned(), 0o600));
+}
+
+#[test]
 fn notes_from_commits_list_those_since_the_tag_before() {
     let fixture = Fixture::new();
     git(&fixture, &["init", "--quiet"]);

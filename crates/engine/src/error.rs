@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use sysforge_plan::explain::PathError;
+use sysforge_plan::json::JsonError;
 use sysforge_plan::{Class, Explain};
 
 /// A failure of the engine itself.
@@ -94,8 +95,12 @@ pub enum EngineError {
     SameReport(PathBuf),
     #[error("{0} is not what Sysimage.toml asks for")]
     Drifted(&'static str),
-    #[error("{} is no plan of `sysforge plan --matrix --out`", .0.display())]
-    NoPlan(PathBuf),
+    #[error("{} is not a plan that `sysforge plan --matrix --out` wrote", .path.display())]
+    NoPlan {
+        path: PathBuf,
+        #[source]
+        source: JsonError,
+    },
     #[error("there is no script {}", .path.display())]
     NoScript {
         path: PathBuf,
@@ -228,7 +233,7 @@ impl Explain for EngineError {
             }
             Self::CannotBuild => "each line above that says MISSING has its remedy below it",
             Self::Drifted(_) => "regenerate it with `sysforge workflow`, and commit it",
-            Self::NoPlan(_) => "make it with `sysforge plan --matrix --out FILE`",
+            Self::NoPlan { .. } => "make it with `sysforge plan --matrix --out FILE`",
             Self::NotStarted { .. } => {
                 "was this Julia moved or removed? `sysforge build --force` starts over"
             }

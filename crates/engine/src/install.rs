@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sysforge_build::link::which;
 use sysforge_bundle::check;
-use sysforge_files::read_regular;
+use sysforge_files::read_named_by_user;
 use sysforge_plan::explain::causes;
 use sysforge_plan::release::choose::{Kind, Machine, julias, kinds};
 use sysforge_plan::release::cpu::Cpu;
@@ -557,9 +557,15 @@ pub fn keys(given: &[String]) -> Result<Vec<PublicKey>, Failure> {
         let path = Path::new(text);
         let key = match path.exists() {
             true => {
-                let file = read_regular(path, KEY_LIMIT).unwrap_or_default();
-                let key = String::from_utf8_lossy(&file).parse();
-                key.map_err(|_| SigningError::PublicKeyFile(path.to_owned()))
+                let unreadable = |source| SigningError::Unreadable {
+                    path: path.to_owned(),
+                    source,
+                };
+                let file = read_named_by_user(path).map_err(unreadable);
+                file.and_then(|file| {
+                    let key = String::from_utf8_lossy(&file).parse();
+                    key.map_err(|_| SigningError::PublicKeyFile(path.to_owned()))
+                })
             }
             false => text.parse(),
         };
@@ -567,9 +573,6 @@ pub fn keys(given: &[String]) -> Result<Vec<PublicKey>, Failure> {
     };
     given.iter().map(read).collect()
 }
-
-/// Maximum size of the file of a key, in bytes.
-const KEY_LIMIT: u64 = 64 << 10;
 
 /// Parses the repository or the site URL that a signature must name.
 pub fn signed_for(text: &str) -> Result<SignedFor, Failure> {

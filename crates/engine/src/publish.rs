@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use sysforge_plan::BuildId;
 use sysforge_plan::explain::PathError;
+use sysforge_plan::json::parse;
 use sysforge_plan::text::Repository;
 use sysforge_publish::documents::{artifacts_toml, notes, sums};
 use sysforge_publish::host::dir;
@@ -47,7 +49,7 @@ pub struct Publication {
     /// If set, the images that the release has and the dist directory lacks are downloaded first,
     /// from here. Not for a folder.
     pub complete_from: Option<SourceOptions>,
-    /// Where to write the checksums of everything that is published. Not for a folder.
+    /// Where to write the checksums of everything that is published.
     pub sums: Option<PathBuf>,
 }
 
@@ -59,8 +61,15 @@ pub struct Publication {
 pub fn planned_builds(path: &Path) -> Result<Vec<String>, EngineError> {
     let text = sysforge_files::read_named_by_user(path);
     let text = text.map_err(PathError::wrap("read", path, EngineError::Path))?;
-    let plan: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
-    serde_json::from_value(plan["builds"].clone()).map_err(|_| EngineError::NoPlan(path.to_owned()))
+    #[derive(serde::Deserialize)]
+    struct MatrixFile {
+        builds: Vec<BuildId>,
+    }
+    let plan: MatrixFile = parse(text).map_err(|source| EngineError::NoPlan {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(plan.builds.iter().map(BuildId::to_string).collect())
 }
 
 /// Returns the planned builds that a release lacks, and warns about each.
@@ -220,6 +229,7 @@ impl Publication {
                 Some("name the address that the folder will have with `--base-url URL`".to_owned()),
             );
         }
+        self.write_sums(&bundle)?;
         Ok(dir::publish(root, &bundle, self.options, &engine.reporter).await?)
     }
 

@@ -17,7 +17,7 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sysforge_plan::Sha256;
-use sysforge_plan::text::Repository;
+use sysforge_plan::text::{Repository, shortened};
 use url::Url;
 
 use crate::Secret;
@@ -78,9 +78,9 @@ impl Signer {
     ///
     /// If the file is not such a key, or the password is wrong.
     pub fn read(path: &Path, password: Option<&Secret>) -> Result<Self, SigningError> {
-        let unusable = |why: minisign::PError| SigningError::SecretKey {
+        let unusable = |why: &str| SigningError::SecretKey {
             path: path.to_owned(),
-            why: why.to_string(),
+            why: why.to_owned(),
         };
         let text = sysforge_files::read_text_named_by_user(path).map_err(|source| {
             SigningError::Unreadable {
@@ -88,27 +88,27 @@ impl Signer {
                 source,
             }
         })?;
-        let line = text.trim().lines().last().unwrap_or_default().trim();
-        let bytes = match BASE64.decode(line) {
+        let line = last_line(&text);
+        let Some(sealed) = BASE64.decode(line).ok().filter(|bytes| is_secret(bytes)) else {
+            return Err(unusable(match text.parse::<PublicKey>() {
+                Ok(_) => "it is a public key",
+                Err(_) => "it is not a minisign key, or is cut short",
+            }));
+        };
+        let bytes = match sealed.get(2..4) {
             // Not encrypted. Its checksum is empty if `minisign` made it, which the library does
             // not accept; that both halves match is checked below in any case.
-            Ok(bytes) if bytes.get(2..4) == Some(&[0, 0]) => bytes,
+            Some([0, 0]) => sealed,
             _ => {
-                let password = password.map(|password| password.reveal().to_owned());
-                minisign::SecretKeyBox::from_string(&text)
-                    .and_then(|sealed| match password {
-                        Some(password) => sealed.into_secret_key(Some(password)),
-                        // Without a password, the library would ask for it on the terminal.
-                        None => sealed.into_unencrypted_secret_key(),
-                    })
-                    .map_err(unusable)?
+                let password = password.ok_or_else(|| unusable("it is encrypted"))?;
+                let sealed = minisign::SecretKeyBox::from_string(&format!("{UNTRUSTED}\n{line}"));
+                sealed
+                    .and_then(|sealed| sealed.into_secret_key(Some(password.reveal().to_owned())))
+                    .map_err(|_| unusable("the password is wrong, or the file is damaged"))?
                     .to_bytes()
             }
         };
-        Self::of_bytes(&bytes).ok_or_else(|| SigningError::SecretKey {
-            path: path.to_owned(),
-            why: "it is no Ed25519 key".to_owned(),
-        })
+        Self::of_bytes(&bytes).ok_or_else(|| unusable("its two halves do not match: it is damaged"))
     }
 
     /// Parses a decrypted key: algorithms (3 × 2 bytes), salt (32), limits of the key derivation (2
@@ -167,6 +167,25 @@ pub(crate) fn to_be_signed(kind: &str, payload: &[u8]) -> Vec<u8> {
     [head.as_bytes(), payload].concat()
 }
 
+/// The first line of a key's file, which contains a comment.
+const UNTRUSTED: &str = "untrusted comment:";
+
+/// Returns the line of a key's file that contains the key.
+fn last_line(text: &str) -> &str {
+    text.trim().lines().last().unwrap_or_default().trim()
+}
+
+/// Whether these are the bytes of a secret key, encrypted or not.
+fn is_secret(bytes: &[u8]) -> bool {
+    bytes.len() == SECRET_LENGTH && bytes.starts_with(b"Ed")
+}
+
+/// Length of a public key in characters.
+const PUBLIC_LENGTH: usize = 56;
+
+/// Length of a secret key in bytes; see [`Signer::of_bytes`].
+const SECRET_LENGTH: usize = 158;
+
 /// A public key, as minisign writes it: `RW…`, 56 characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey {
@@ -179,7 +198,7 @@ impl FromStr for PublicKey {
 
     /// Parses a key, or the text of a file that contains one.
     fn from_str(text: &str) -> Result<Self, SigningError> {
-        let line = text.trim().lines().last().unwrap_or_default().trim();
+        let line = last_line(text);
         let read = || {
             let bytes = BASE64.decode(line).ok()?;
             let rest = bytes.strip_prefix(b"Ed")?;
@@ -187,7 +206,9 @@ impl FromStr for PublicKey {
             let key = VerifyingKey::from_bytes(key.try_into().ok()?).ok()?;
             Some(Self { key, id: *id })
         };
-        read().ok_or_else(|| SigningError::PublicKey(line.to_owned()))
+        // A secret key that was named by mistake begins with its parameters: the secret itself comes
+        // after the characters that are shown.
+        read().ok_or_else(|| SigningError::PublicKey(shortened(line, PUBLIC_LENGTH)))
     }
 }
 
@@ -217,7 +238,20 @@ impl PublicKey {
             name: name.to_owned(),
             why,
         };
-        let wrong = |error: minisign_verify::Error| bad(error.to_string());
+        let wrong = |error: minisign_verify::Error| {
+            bad(match error {
+                minisign_verify::Error::InvalidEncoding => {
+                    "it is not a minisign signature".to_owned()
+                }
+                minisign_verify::Error::InvalidSignature => {
+                    "it is not that of this file".to_owned()
+                }
+                minisign_verify::Error::UnexpectedKeyId => {
+                    "it was made with another key".to_owned()
+                }
+                error => error.to_string(),
+            })
+        };
         let key = minisign_verify::PublicKey::from_base64(&self.to_string()).map_err(wrong)?;
         let signature = minisign_verify::Signature::decode(signature).map_err(wrong)?;
         key.verify(bytes, &signature, false).map_err(wrong)?;
@@ -226,7 +260,7 @@ impl PublicKey {
         if comment.starts_with(OLD_STATEMENT) {
             return Err(SigningError::Unnamed(name.to_owned()));
         }
-        let shown = || sysforge_plan::text::shortened(comment, 200);
+        let shown = || shortened(comment, 200);
         let signed =
             Statement::read(comment).ok_or_else(|| bad(format!("it is for `{}`", shown())))?;
         let expected = (tag, Sha256::of(bytes), name);
@@ -468,9 +502,12 @@ pub(crate) mod tests {
         std::fs::write(&path, pair.sk.to_box(None).unwrap().to_string()).unwrap();
         let signer = Signer::read(&path, Some(&Secret::new(&password))).unwrap();
         assert_eq!(signer.public().to_string(), pair.pk.to_base64());
-        for wrong in [None, Some(&Secret::new("wrong"))] {
-            let error = Signer::read(&path, wrong).unwrap_err();
-            assert!(matches!(error, SigningError::SecretKey { .. }), "{error}");
+        for (given, words) in [
+            (None, "it is encrypted"),
+            (Some(&Secret::new("wrong")), "the password is wrong"),
+        ] {
+            let error = Signer::read(&path, given).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
         }
         // As `minisign -G -W` writes it: without a checksum.
         let other = self::signer(4);
@@ -486,7 +523,46 @@ pub(crate) mod tests {
         std::fs::write(&path, format!("untrusted comment: x\n{text}\n")).unwrap();
         let read = Signer::read(&path, None).unwrap();
         assert_eq!(read.public(), other.public());
-        std::fs::write(&path, "rubbish").unwrap();
-        assert!(Signer::read(&path, None).is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_no_secret_key_is_refused_with_the_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+        let secret = pair.sk.to_box(None).unwrap().to_string();
+        let public = pair.pk.to_box().unwrap().to_string();
+        let mut damaged = BASE64.decode(last_line(&secret)).unwrap();
+        damaged[70] ^= 1;
+        let is_no_key = "it is not a minisign key, or is cut short";
+        for (text, words) in [
+            ("", is_no_key),
+            ("rubbish", is_no_key),
+            ("ssh-ed25519 AAAA me@example.org", is_no_key),
+            (
+                "-----BEGIN PRIVATE KEY-----\nMC4CAQAw\n-----END PRIVATE KEY-----",
+                is_no_key,
+            ),
+            (&secret[..secret.len() - 30], is_no_key),
+            (&public, "it is a public key"),
+            (&BASE64.encode(damaged), "it is damaged"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = Signer::read(&path, None).unwrap_err().to_string();
+            assert!(error.contains(words), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_key_that_was_named_as_the_public_one_does_not_show() {
+        let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+        let secret = pair.sk.to_box(None).unwrap().to_string();
+        let line = last_line(&secret);
+        for text in [&*secret, line] {
+            let error = text.parse::<PublicKey>().unwrap_err().to_string();
+            // The seed begins at byte 62, which is in the character 82.
+            assert!(error.contains("is not a minisign public key"), "{error}");
+            assert!(!error.contains(&line[82..90]), "{error}");
+        }
     }
 }

@@ -28,6 +28,10 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
     for file in &args.files {
         require_readable_file(file)?;
     }
+    let planned = match &args.plan {
+        None => Vec::new(),
+        Some(path) => publish::planned_builds(path)?,
+    };
     let host = match args.to.parse()? {
         Host::Dir(path) => Host::Dir(absolute(&path)),
         host @ (Host::GitHub | Host::S3(_)) => host,
@@ -70,10 +74,6 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
         let load = "install the image that fits this machine, if one does, and load it once";
         report.actions.push(load.to_owned());
     }
-    let planned = match &args.plan {
-        None => Vec::new(),
-        Some(path) => publish::planned_builds(path)?,
-    };
     let missing = publish::missing_builds(planned, &report, &session.engine);
     session.runner.output("tag", &report.tag);
     session.runner.output("release", &report.place);

@@ -54,6 +54,10 @@ fn publish_now(
         }
     };
     let replaced = folder.exists();
+    // It may also be a symbolic link that leads nowhere.
+    if !folder.is_dir() && std::fs::symlink_metadata(&folder).is_ok() {
+        return Err(at(&folder)(std::io::ErrorKind::NotADirectory.into()));
+    }
     let difference = match replaced {
         true => first_difference(&folder, bundle)?,
         false => Some(String::new()),
@@ -316,6 +320,33 @@ mod tests {
         assert_eq!((second.outcome, second.bytes_sent), (Outcome::Unchanged, 0));
         let site = read_site(&root.path().join(SITE_NAME)).unwrap();
         assert_eq!(site.tags, ["v1.0.0"]);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_is_in_the_place_of_a_release_and_no_folder_is_named_and_stays() {
+        let (_dist, bundle) = bundle(b"one").await;
+        let root = tempfile::tempdir().unwrap();
+        let release = root.path().join("v1.0.0");
+        let policy = PublishOptions {
+            replace: true,
+            ..PublishOptions::default()
+        };
+        let make: [fn(&Path); 3] = [
+            |path| std::fs::write(path, "of the user").unwrap(),
+            |path| std::os::unix::fs::symlink("v1.0.0", path).unwrap(),
+            |path| std::os::unix::fs::symlink("nowhere", path).unwrap(),
+        ];
+        for make in make {
+            make(&release);
+            let kind = |path: &Path| std::fs::symlink_metadata(path).unwrap().file_type();
+            let before = kind(&release);
+            let error = send(root.path(), &bundle, policy).await.unwrap_err();
+            let expected = format!("could not access {}", release.display());
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(kind(&release), before);
+            std::fs::remove_file(&release).unwrap();
+        }
     }
 
     #[tokio::test]
