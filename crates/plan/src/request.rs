@@ -73,7 +73,7 @@ pub struct NotARequest {
 
 fn what(text: &str) -> String {
     match text.trim().is_empty() {
-        true => "a Julia version is missing: there is an empty one".to_owned(),
+        true => "an empty text is not a Julia version, range or channel".to_owned(),
         false => format!("`{text}` is not a Julia version, range or channel"),
     }
 }
@@ -380,7 +380,9 @@ mod tests {
         for text in ["", " ", ",", "1.6,", "1.6,,1.10"] {
             let error = Request::parse_list(text).unwrap_err();
             assert!(
-                error.to_string().contains("there is an empty one"),
+                error
+                    .to_string()
+                    .contains("an empty text is not a Julia version"),
                 "{error}"
             );
         }
