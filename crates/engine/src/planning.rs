@@ -142,7 +142,7 @@ impl Planned {
     pub fn emission(&self, build: &Build, given: &ImageOptions) -> Emission {
         let generation = Generation::of(build.julia.version()).unwrap_or(&Generation::all()[0]);
         let targets = memory::held_targets(generation, &build.settings.base, &build.cpu);
-        let repl = build.settings.repl;
+        let repl = build.has_session_packages();
         let emission = memory::Emission { targets, repl };
         let threads = match given.image_threads {
             _ if !generation.image_threads => 1,

@@ -429,7 +429,7 @@ impl<'a> BuildRunner<'a> {
         let targets = memory::held_targets(self.context.generation, base, &options.cpu);
         let generation = self.context.generation;
         let free = machine::free_memory();
-        let repl = self.build.settings.repl;
+        let repl = self.build.has_session_packages();
         let needs = memory::Emission { targets, repl };
         let fitting = || memory::image_threads(generation, needs, cpus, free);
         let kind = emissions::Kind {

@@ -86,6 +86,19 @@ fn ids(plan: &Plan) -> Vec<String> {
 }
 
 #[test]
+fn a_package_that_needs_pkg_brings_the_packages_of_a_session() {
+    let has_them = |config: &str, text: &str| {
+        let inputs = inputs(&format!("[deps]\nAlpha = \"{A}\"\n"), Some(text), config);
+        inputs.plan(vec![given("1.12.5")]).unwrap().builds[0].has_session_packages()
+    };
+    let without = manifest("1.12.5");
+    let with = without.replace("Beta", "Pkg");
+    assert!(has_them("", &without));
+    assert!(!has_them("repl = false\n", &without));
+    assert!(has_them("repl = false\n", &with));
+}
+
+#[test]
 fn sources_that_this_julia_does_not_read_are_a_warning() {
     let project =
         format!("[deps]\nAlpha = \"{A}\"\n[sources]\nAlpha = {{ path = \"../Alpha\" }}\n");

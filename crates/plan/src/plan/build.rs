@@ -9,6 +9,7 @@ use crate::build_id::BuildId;
 use crate::catalogue::Choice;
 use crate::config::Settings;
 use crate::cpu::CpuTarget;
+use crate::generation::INTERACTIVE;
 use crate::julia::JuliaBuild;
 use crate::platform::Triplet;
 use crate::receipt::PackageRecord;
@@ -91,6 +92,14 @@ pub struct PlannedLibrary {
 }
 
 impl Build {
+    /// Returns whether the image contains packages of an interactive session, because the settings
+    /// request them or a package needs one.
+    #[must_use]
+    pub fn has_session_packages(&self) -> bool {
+        let is_one = |name: &str| INTERACTIVE.iter().any(|package| package.name == name);
+        self.settings.repl || self.closure.iter().any(|package| is_one(&package.name))
+    }
+
     /// Returns the identifier of the archive with the C library.
     pub fn library_id(&self, name: &ImageName) -> Result<BuildId, crate::text::InvalidText> {
         self.id_with(name, crate::library::SUFFIX)
