@@ -132,9 +132,10 @@ pub fn io_class(error: &std::io::Error, otherwise: Class) -> Class {
 /// Returns the hint for an I/O error, if its kind has one.
 pub fn io_hint(error: &std::io::Error) -> Option<String> {
     use std::io::ErrorKind::{
-        AlreadyExists, FileTooLarge, HostUnreachable, InvalidData, InvalidFilename, InvalidInput,
-        IsADirectory, NetworkUnreachable, NotADirectory, NotFound, PermissionDenied, QuotaExceeded,
-        ReadOnlyFilesystem, StaleNetworkFileHandle, StorageFull,
+        AlreadyExists, ArgumentListTooLong, ExecutableFileBusy, FileTooLarge, HostUnreachable,
+        InvalidData, InvalidFilename, InvalidInput, IsADirectory, NetworkUnreachable,
+        NotADirectory, NotFound, OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
+        StaleNetworkFileHandle, StorageFull,
     };
     match error.kind() {
         StorageFull | QuotaExceeded => Some(
@@ -167,11 +168,17 @@ pub fn io_hint(error: &std::io::Error) -> Option<String> {
         StaleNetworkFileHandle | HostUnreachable | NetworkUnreachable => {
             Some("is the network file system still mounted?".to_owned())
         }
+        OutOfMemory => Some("close other programs, or use a machine with more memory".to_owned()),
+        ArgumentListTooLong => Some("shorten the arguments, or the environment".to_owned()),
+        ExecutableFileBusy => Some("another program is writing this file: try again".to_owned()),
         // What follows are the system's own errors, most of which have no kind.
         _ if error.raw_os_error().is_none() => None,
         _ if error.raw_os_error() == LINK_LOOP => Some(
             "a symbolic link there leads back to itself: replace it by a regular file".to_owned(),
         ),
+        _ if error.raw_os_error() == NO_PROGRAM => {
+            Some("is it a program for this operating system and processor?".to_owned())
+        }
         _ if error.raw_os_error() == OPEN_FILES => {
             Some("close other programs, or allow more open files (`ulimit -n`)".to_owned())
         }
@@ -187,6 +194,9 @@ const LINK_LOOP: Option<i32> = match () {
     () if cfg!(unix) => Some(62),
     () => None,
 };
+
+/// The system's error for a file that it cannot execute (`ENOEXEC`, `ERROR_BAD_EXE_FORMAT`).
+const NO_PROGRAM: Option<i32> = Some(if cfg!(windows) { 193 } else { 8 });
 
 /// The system's error for too many open files (`EMFILE`, `ERROR_TOO_MANY_OPEN_FILES`).
 const OPEN_FILES: Option<i32> = Some(if cfg!(windows) { 4 } else { 24 });
@@ -234,6 +244,16 @@ mod tests {
             Some("workloads")
         );
         assert_eq!(nearest("zzz", ["workloads", "packages"]), None);
+    }
+
+    #[test]
+    fn a_file_that_is_no_program_is_told_as_that() {
+        let code = NO_PROGRAM.unwrap();
+        let hint = io_hint(&std::io::Error::from_raw_os_error(code)).unwrap();
+        assert!(
+            hint.contains("a program for this operating system"),
+            "{hint}"
+        );
     }
 
     #[test]
