@@ -22,7 +22,9 @@ use crate::request::Request;
 use crate::toml_error::TomlError;
 
 use complaint::key_offset;
-use list::{Loose, at_least_one, julia_options, one_or_many, some_julia_options, some_or_one};
+use list::{
+    Loose, at_least_one, julia_options, one_or_many, some_julia_options, some_or_one, whole_number,
+};
 
 pub use app::{App, Bundle, Run};
 pub use base::Base;
@@ -110,6 +112,7 @@ pub struct Config {
     pub import_into_main: Option<bool>,
     /// Maximum number of emissions, 1 to 10. The image is emitted again while running the workloads
     /// with it still compiles code that another round can include. Default: 2.
+    #[serde(deserialize_with = "whole_number")]
     #[schemars(range(min = 1, max = 10))]
     pub rounds: Option<u32>,
     /// Whether statements that cannot be replayed are an error.
@@ -407,6 +410,8 @@ mod tests {
             ("packages = []\n", "`packages` is empty"),
             ("rounds = 0\n", "from 1 to 10"),
             ("rounds = 11\n", "from 1 to 10"),
+            ("rounds = -1\n", "from 1 to 10"),
+            ("rounds = 4294967296\n", "from 1 to 10"),
             (
                 "workloads = [\"a.jl\", \"a.jl\"]\n",
                 "`a.jl` is listed twice",
@@ -461,6 +466,18 @@ mod tests {
             (
                 "strict = 1979-05-27",
                 "this is a date, and must be true or false",
+            ),
+            (
+                "rounds = 3.5",
+                "this is the number 3.5, and must be a whole number\n",
+            ),
+            (
+                "rounds = 99999999999999999999",
+                "this is the number 99999999999999999999, and must be a whole number\n",
+            ),
+            (
+                "rounds = \"x\"",
+                "this is the string `x`, and must be a whole number\n",
             ),
             ("stdlibs = 1", word),
             ("stdlibs = {}", word),

@@ -74,7 +74,17 @@ impl<'m> Mismatch<'m> {
                 false => format!("the string `{text}`"),
             };
         }
-        if let Some(number) = inner("integer `", '`').or_else(|| inner("floating point `", '`')) {
+        let wide = |open: &str| {
+            let text = self.found.strip_prefix(open)?;
+            let text = text
+                .strip_suffix("` as i128")
+                .or_else(|| text.strip_suffix("` as u128"));
+            Some(shortened(text?, SHOWN))
+        };
+        if let Some(number) = wide("integer `")
+            .or_else(|| inner("integer `", '`'))
+            .or_else(|| inner("floating point `", '`'))
+        {
             return format!("the number {number}");
         }
         if let Some(truth) = inner("boolean `", '`') {

@@ -28,6 +28,15 @@ pub(super) fn one_or_many<'de, D: Deserializer<'de>>(
     OneOrMany::deserialize(deserializer).map(|many| many.0)
 }
 
+/// Deserialises a number whose range is checked with the other values: one outside of `u32` becomes one
+/// that is outside of every range.
+pub(super) fn whole_number<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<u32>, D::Error> {
+    let number = i64::deserialize(deserializer)?;
+    Ok(Some(number.max(0).try_into().unwrap_or(u32::MAX)))
+}
+
 pub(super) fn julia_options<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<JuliaOption>, D::Error> {

@@ -108,10 +108,17 @@ impl BadTarget {
                 "for all features of a generation of CPUs, use `x86-64-v2` to `x86-64-v4`"
                     .to_owned(),
             ],
-            Self::NotAlone { name, .. } => vec![format!(
-                "`cpu = \"{name}\"` stands alone or in a list such as `cpu = [\"portable\", \
-                 \"{name}\"]`; the words between `;` are CPUs that `julia -C help` lists"
-            )],
+            Self::NotAlone { name, .. } => {
+                let other = if name == "portable" {
+                    "native"
+                } else {
+                    "portable"
+                };
+                vec![format!(
+                    "`cpu = \"{name}\"` stands alone or in a list such as `cpu = [\"{other}\", \
+                     \"{name}\"]`; the words between `;` are CPUs that `julia -C help` lists"
+                )]
+            }
             Self::UnknownFeature { name, arch } => did_you_mean(
                 nearest(name, Known::of(*arch).features),
                 "`julia -C help` lists the CPUs and their features",
@@ -339,6 +346,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_list_in_the_hint_for_a_word_that_stands_alone_is_valid() {
+        let error = checked("portable;haswell", X86, 10).unwrap_err();
+        assert!(
+            error.contains("cpu = [\"native\", \"portable\"]"),
+            "{error}"
+        );
     }
 
     #[test]
