@@ -86,24 +86,19 @@ impl Store {
     /// Looks for an entry and checks that every file has its recorded size and modification time.
     /// Does not wait for locks.
     pub fn lookup(&self, id: &EntryId) -> Result<Lookup, Error> {
-        // Take the lease first, so that `prune` cannot remove the entry after it was found.
+        let prefix = self.entry_dir(id);
+        // A lease creates folders, which a store that is only looked into does not need.
+        if !exists(&prefix)? {
+            tracing::debug!(entry = %id, store = %self.root.display(), "not in the store");
+            return Ok(Lookup::Absent);
+        }
         let Some(lease) = lease::lease(&self.use_file(id)) else {
             // `prune` is removing it at this moment.
             return Ok(Lookup::Absent);
         };
-        let prefix = self.entry_dir(id);
-        match fs::symlink_metadata(&prefix) {
-            Ok(_) => {}
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
-                ) =>
-            {
-                tracing::debug!(entry = %id, store = %self.root.display(), "not in the store");
-                return Ok(Lookup::Absent);
-            }
-            Err(error) => return Err(Error::io("read", &prefix)(error)),
+        // From here on, `prune` cannot remove it.
+        if !exists(&prefix)? {
+            return Ok(Lookup::Absent);
         }
         tracing::debug!(entry = %id, store = %self.root.display(), "found in the store");
         Ok(match damage::check(&prefix) {
@@ -317,6 +312,16 @@ pub async fn wait_for<E>(
             reporter.start(Step::Wait, format!("another process is {doing}"))
         });
         tokio::time::sleep(LOCK_POLL).await;
+    }
+}
+
+/// Returns whether there is an entry.
+fn exists(entry: &Path) -> Result<bool, Error> {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    match fs::symlink_metadata(entry) {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(false),
+        Err(error) => Err(Error::io("read", entry)(error)),
     }
 }
 

@@ -352,3 +352,12 @@ fn an_entry_is_found_by_its_source() {
     assert_eq!(found.unwrap().id(), entry.id());
     assert!(store.newest_from("https://elsewhere").unwrap().is_none());
 }
+
+#[test]
+fn looking_for_an_entry_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().join("store"));
+    let id = EntryId::toolchain("gcc", &Sha256::new([7; 32]));
+    assert!(matches!(store.lookup(&id).unwrap(), Lookup::Absent));
+    assert!(!store.root().exists());
+}
