@@ -82,12 +82,10 @@ pub(crate) async fn install(
     if let Some(entry) = find_entry(store, wanted, Some(reporter)).await? {
         return Ok(Installed::found(entry));
     }
-    store
-        .check_writable()
-        .map_err(|source| Error::ReadOnlyStore {
-            path: store.root().to_owned(),
-            source,
-        })?;
+    store.create().map_err(|source| Error::ReadOnlyStore {
+        path: store.root().to_owned(),
+        source,
+    })?;
     let mut lock = store
         .wait_for_lock(&wanted.id, "installing", reporter)
         .await?;

@@ -112,19 +112,30 @@ impl Store {
         })
     }
 
-    /// Checks whether new entries can be created.
+    /// Checks whether new entries can be created, and leaves nothing behind.
     ///
     /// # Errors
     ///
     /// If the folder cannot be created or is not writable.
     pub fn check_writable(&self) -> std::io::Result<()> {
-        sysforge_files::create_folders(&self.root)?;
+        let mut above = self.root.ancestors();
+        let there = above.find(|path| path.exists()).unwrap_or(&self.root);
         let probe = tempfile::Builder::new()
             .prefix(".writable-")
-            .tempfile_in(&self.root)
-            // Report the error without the path of the probe file, which means nothing to the user.
+            .tempdir_in(there)
+            // Report the error without the path of the probe, which means nothing to the user.
             .map_err(|error| std::io::Error::from(error.kind()))?;
-        drop(probe);
+        probe.close()
+    }
+
+    /// Creates the folder of the store.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::check_writable`].
+    pub(crate) fn create(&self) -> std::io::Result<()> {
+        sysforge_files::create_folders(&self.root)?;
+        self.check_writable()?;
         let tag = self.root.join("CACHEDIR.TAG");
         if !tag.exists() {
             // Backup programs skip folders with this tag (https://bford.info/cachedir/).

@@ -354,10 +354,11 @@ fn an_entry_is_found_by_its_source() {
 }
 
 #[test]
-fn looking_for_an_entry_writes_nothing() {
+fn looking_for_an_entry_and_asking_for_write_access_leave_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path().join("store"));
     let id = EntryId::toolchain("gcc", &Sha256::new([7; 32]));
     assert!(matches!(store.lookup(&id).unwrap(), Lookup::Absent));
-    assert!(!store.root().exists());
+    store.check_writable().unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
