@@ -10,7 +10,7 @@ pub const EXECUTABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher
 
 /// The Julia module that the launcher of an app and the init code of a library call. It is evaluated in the
 /// `Main` of the image that they share.
-pub const START: &str = include_str!("julia/start.jl");
+pub const START: &str = include_str!("../../launcher/src/start.jl");
 
 /// The Julia functions that [`START`] calls. Julia's own image contains code for most of them, but an image
 /// that is built on it does not always keep that code.

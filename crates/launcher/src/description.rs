@@ -71,7 +71,7 @@ impl Description {
         Self::parse(&text).map_err(|problem| format!("{}: {problem}", path.display()))
     }
 
-    /// Returns the entry point as the image's code finds it (`crates/bundle/src/julia/start.jl`).
+    /// Returns the entry point as the image's code finds it (`start.jl`).
     pub(crate) fn entry_point(&self) -> String {
         [&*self.uuid, &*self.package, &*self.entry, &*self.call].join(" ")
     }

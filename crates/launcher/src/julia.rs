@@ -18,8 +18,11 @@ const START: [&CStr; 3] = [
     c"jl_init_with_image__threading",
 ];
 
-/// The module of the image with the functions that a launcher calls (`crates/bundle/src/julia/start.jl`).
+/// The module with the functions that a launcher calls (`start.jl`).
 const MODULE: &CStr = c"SysforgeStart";
+
+/// The code of that module, with the zero byte at the end of a C string.
+const CODE: &str = concat!(include_str!("start.jl"), "\0");
 
 /// The value that stands for a standard output whose reader has closed it.
 const BROKEN_PIPE: i32 = i32::MIN;
@@ -161,34 +164,59 @@ impl Julia {
 
     /// Calls a function of [`MODULE`] with a string. `None` if it threw an exception.
     fn call(&self, name: &CStr, argument: &[u8]) -> Result<Option<NonNull<c_void>>, String> {
-        // SAFETY: the types are those in julia.h, and the names end with a zero byte. Julia is running,
-        // and this is the thread that started it. Bindings of modules keep the function, and jl_call1
-        // roots the new string.
+        let function = self.global(self.module()?, name)?;
+        if function.is_null() {
+            let name = name.to_string_lossy();
+            return Err(format!(
+                "the image is for another version of this program: no {name}"
+            ));
+        }
+        // SAFETY: the types are those in julia.h. Julia is running, and this is the thread that started
+        // it. A binding of the module keeps the function, and jl_call1 roots the new string.
+        unsafe {
+            let string: unsafe extern "C" fn(*const c_char, usize) -> Value =
+                self.function(c"jl_pchar_to_string")?;
+            let call: unsafe extern "C" fn(Value, Value) -> Value = self.function(c"jl_call1")?;
+            let argument = string(argument.as_ptr().cast(), argument.len());
+            Ok(NonNull::new(call(function, argument)))
+        }
+    }
+
+    /// Returns [`MODULE`]. An image that was not emitted for apps, like Julia's own, does not contain it;
+    /// there, its code is evaluated.
+    fn module(&self) -> Result<Value, String> {
+        let missing = || "the libjulia of the bundle has no jl_main_module".to_owned();
+        let main = self.library.symbol(c"jl_main_module").ok_or_else(missing)?;
+        // SAFETY: it is a variable with a Julia value, which the start of Julia has set.
+        let main = unsafe { main.cast::<Value>().read() };
+        let found = self.global(main, MODULE)?;
+        if !found.is_null() {
+            return Ok(found);
+        }
+        // SAFETY: the type is the one in julia.h, the string ends with a zero byte, and Julia was started
+        // on this thread.
+        unsafe {
+            let eval: unsafe extern "C" fn(*const c_char) -> Value =
+                self.function(c"jl_eval_string")?;
+            eval(CODE.as_ptr().cast());
+        }
+        match self.global(main, MODULE)? {
+            module if module.is_null() => {
+                Err("Julia cannot evaluate the code that starts apps".to_owned())
+            }
+            module => Ok(module),
+        }
+    }
+
+    /// Returns the value of a global variable of a module, or null.
+    fn global(&self, module: Value, name: &CStr) -> Result<Value, String> {
+        // SAFETY: the types are those in julia.h, the name ends with a zero byte, and the module is one.
         unsafe {
             let symbol: unsafe extern "C" fn(*const c_char) -> Value =
                 self.function(c"jl_symbol")?;
             let global: unsafe extern "C" fn(Value, Value) -> Value =
                 self.function(c"jl_get_global")?;
-            let string: unsafe extern "C" fn(*const c_char, usize) -> Value =
-                self.function(c"jl_pchar_to_string")?;
-            let call: unsafe extern "C" fn(Value, Value) -> Value = self.function(c"jl_call1")?;
-            let main = self.library.symbol(c"jl_main_module");
-            let module = main.map_or(std::ptr::null_mut(), |main| {
-                global(main.cast::<Value>().read(), symbol(MODULE.as_ptr()))
-            });
-            let function = match module.is_null() {
-                true => module,
-                false => global(module, symbol(name.as_ptr())),
-            };
-            if function.is_null() {
-                return Err(format!(
-                    "the image has no {}.{}: it was not made for apps",
-                    MODULE.to_string_lossy(),
-                    name.to_string_lossy()
-                ));
-            }
-            let argument = string(argument.as_ptr().cast(), argument.len());
-            Ok(NonNull::new(call(function, argument)))
+            Ok(global(module, symbol(name.as_ptr())))
         }
     }
 

@@ -304,7 +304,7 @@ static void *function(const char *name)
     return address;
 }
 
-/* Calls a function of the image that is for launchers (julia/start.jl) with a string. Returns a null pointer
+/* Calls a function of the image that is for launchers (crates/launcher/src/start.jl) with a string. Returns a null pointer
    if it threw an exception. */
 static void *called(const char *name, const char *argument)
 {
