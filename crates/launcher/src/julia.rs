@@ -135,17 +135,20 @@ impl Julia {
     ) -> Result<(), String> {
         let failed = || "Julia cannot store the arguments".to_owned();
         let program = system::utf8(executable.as_os_str());
-        self.call(c"begin_program", &program)?.ok_or_else(failed)?;
+        let begin_program = self.start_function(c"begin_program")?;
+        self.call(begin_program, &program)?.ok_or_else(failed)?;
+        let add_argument = self.start_function(c"add_argument")?;
         for argument in arguments {
             let argument = system::utf8(argument);
-            self.call(c"add_argument", &argument)?.ok_or_else(failed)?;
+            self.call(add_argument, &argument)?.ok_or_else(failed)?;
         }
         Ok(())
     }
 
     /// Calls the entry point.
     pub(crate) fn run(&self, description: &Description) -> Outcome {
-        let result = self.call(c"run", description.entry_point().as_bytes());
+        let run = self.start_function(c"run");
+        let result = run.and_then(|run| self.call(run, description.entry_point().as_bytes()));
         let result = result.and_then(|value| {
             let failed = "Julia cannot run the code that calls the entry point";
             let value = value.ok_or_else(|| failed.to_owned())?;
@@ -162,15 +165,19 @@ impl Julia {
         }
     }
 
-    /// Calls a function of [`MODULE`] with a string. `None` if it threw an exception.
-    fn call(&self, name: &CStr, argument: &[u8]) -> Result<Option<NonNull<c_void>>, String> {
-        let function = self.global(self.module()?, name)?;
-        if function.is_null() {
-            let name = name.to_string_lossy();
-            return Err(format!(
-                "the image is for another version of this program: no {name}"
-            ));
+    /// Returns a function of [`MODULE`].
+    fn start_function(&self, name: &CStr) -> Result<Value, String> {
+        match self.global(self.module()?, name)? {
+            function if function.is_null() => Err(format!(
+                "the image is for another version of this program: no {}",
+                name.to_string_lossy()
+            )),
+            function => Ok(function),
         }
+    }
+
+    /// Calls a function of [`MODULE`] with a string. `None` if it threw an exception.
+    fn call(&self, function: Value, argument: &[u8]) -> Result<Option<NonNull<c_void>>, String> {
         // SAFETY: the types are those in julia.h. Julia is running, and this is the thread that started
         // it. A binding of the module keeps the function, and jl_call1 roots the new string.
         unsafe {

@@ -29,8 +29,8 @@ pub(crate) fn restore_variables(before: Changed) {
 }
 
 fn set_variable(name: &str, value: Option<&OsStr>) {
-    // SAFETY: no thread that Julia has started by now reads or writes the environment, and this
-    // program starts none itself.
+    // SAFETY: no thread that Julia has started by now reads or writes the environment, and that of
+    // `interruptible` waits for a signal.
     unsafe {
         match value {
             Some(value) => std::env::set_var(name, value),
@@ -46,6 +46,86 @@ pub(crate) fn executable(called: Option<&Path>) -> Result<PathBuf, String> {
     let real = found.canonicalize();
     let real = real.map_err(|error| format!("cannot find {}: {error}", found.display()))?;
     Ok(without_prefix(real))
+}
+
+/// Starts Julia. On Linux, an interrupt that comes meanwhile ends the process, as it ends any program: the
+/// handler of Julia 1.12 crashes until Julia has started.
+///
+/// A thread waits for the signal, as Julia's own thread for signals does. Linux gives a signal of the process
+/// to the oldest of the threads that wait for it, and this one is older.
+#[cfg(target_os = "linux")]
+pub(crate) fn interruptible<T>(start: impl FnOnce() -> T) -> T {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let started = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&started);
+    // If there is no thread, Julia handles the signal.
+    let _ = std::thread::Builder::new()
+        .spawn(move || linux::end_if_interrupted(|| seen.load(Ordering::Relaxed)));
+    let result = start();
+    started.store(true, Ordering::Relaxed);
+    result
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn interruptible<T>(start: impl FnOnce() -> T) -> T {
+    start()
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::ffi::{c_int, c_long, c_void};
+
+    const SIGINT: c_int = 2;
+    const SIG_BLOCK: c_int = 0;
+    const SIG_UNBLOCK: c_int = 1;
+    const SIG_DFL: usize = 0;
+
+    /// `sigset_t`, which has 128 bytes in every C library.
+    #[repr(C, align(8))]
+    struct Signals([u8; 128]);
+
+    #[repr(C)]
+    struct TimeSpec {
+        seconds: c_long,
+        nanoseconds: c_long,
+    }
+
+    unsafe extern "C" {
+        fn sigemptyset(set: *mut Signals) -> c_int;
+        fn sigaddset(set: *mut Signals, number: c_int) -> c_int;
+        fn pthread_sigmask(how: c_int, set: *const Signals, old: *mut Signals) -> c_int;
+        fn sigtimedwait(set: *const Signals, info: *mut c_void, timeout: *const TimeSpec) -> c_int;
+        fn signal(number: c_int, handler: usize) -> usize;
+        fn raise(number: c_int) -> c_int;
+        fn _exit(code: c_int) -> !;
+    }
+
+    /// Ends the process if an interrupt comes before something is `over`, which is asked every 20 ms.
+    pub(super) fn end_if_interrupted(over: impl Fn() -> bool) {
+        let mut interrupt = Signals([0; 128]);
+        let timeout = TimeSpec {
+            seconds: 0,
+            nanoseconds: 20_000_000,
+        };
+        let (signals, none) = (&raw mut interrupt, std::ptr::null_mut());
+        // SAFETY: the set and the time have the layouts of the C library and live until the calls
+        // return; a null pointer stands for what is not wanted.
+        unsafe {
+            sigemptyset(signals);
+            sigaddset(signals, SIGINT);
+            pthread_sigmask(SIG_BLOCK, signals, std::ptr::null_mut());
+            while !over() {
+                if sigtimedwait(signals, none, &raw const timeout) == SIGINT {
+                    signal(SIGINT, SIG_DFL);
+                    pthread_sigmask(SIG_UNBLOCK, signals, std::ptr::null_mut());
+                    raise(SIGINT);
+                    _exit(128 + SIGINT)
+                }
+            }
+        }
+    }
 }
 
 #[cfg(unix)]
@@ -83,92 +163,6 @@ mod unix {
         fn _exit(code: c_int) -> !;
         #[cfg(target_os = "linux")]
         fn getauxval(kind: std::ffi::c_ulong) -> std::ffi::c_ulong;
-    }
-
-    /// Starts Julia. On Linux, an interrupt that comes meanwhile ends the process, as it ends any program: the
-    /// handler of Julia 1.12 crashes until Julia has started.
-    ///
-    /// A thread waits for the signal, as Julia's own thread for signals does. Linux gives a signal of the process
-    /// to the oldest of the threads that wait for it, and this one is older.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn interruptible<T>(start: impl FnOnce() -> T) -> T {
-        use std::sync::Arc;
-        use std::sync::atomic::{AtomicBool, Ordering};
-
-        let started = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&started);
-        // If there is no thread, Julia handles the signal. The thread ends by itself: at the end of its wait.
-        let _ = std::thread::Builder::new().spawn(move || {
-            while !seen.load(Ordering::Relaxed) {
-                linux::end_if_interrupted();
-            }
-        });
-        let result = start();
-        started.store(true, Ordering::Relaxed);
-        result
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) fn interruptible<T>(start: impl FnOnce() -> T) -> T {
-        start()
-    }
-
-    #[cfg(target_os = "linux")]
-    mod linux {
-        use super::{_exit, SIG_DFL, c_int, raise, signal};
-        use std::ffi::{c_long, c_void};
-
-        const SIGINT: c_int = 2;
-        const SIG_BLOCK: c_int = 0;
-        const SIG_UNBLOCK: c_int = 1;
-
-        /// `sigset_t`, which has 128 bytes in every C library.
-        #[repr(C, align(8))]
-        struct Signals([u8; 128]);
-
-        #[repr(C)]
-        struct TimeSpec {
-            seconds: c_long,
-            nanoseconds: c_long,
-        }
-
-        unsafe extern "C" {
-            fn sigemptyset(set: *mut Signals) -> c_int;
-            fn sigaddset(set: *mut Signals, number: c_int) -> c_int;
-            fn pthread_sigmask(how: c_int, set: *const Signals, old: *mut Signals) -> c_int;
-            fn sigtimedwait(
-                set: *const Signals,
-                info: *mut c_void,
-                timeout: *const TimeSpec,
-            ) -> c_int;
-        }
-
-        /// Waits for an interrupt for 20 ms, and ends the process if one comes.
-        pub(super) fn end_if_interrupted() {
-            let mut interrupt = Signals([0; 128]);
-            let timeout = TimeSpec {
-                seconds: 0,
-                nanoseconds: 20_000_000,
-            };
-            // SAFETY: the set and the time have the layouts of the C library and live until the calls
-            // return; null pointers stand for what is not wanted.
-            unsafe {
-                sigemptyset(&raw mut interrupt);
-                sigaddset(&raw mut interrupt, SIGINT);
-                pthread_sigmask(SIG_BLOCK, &raw const interrupt, std::ptr::null_mut());
-                if sigtimedwait(
-                    &raw const interrupt,
-                    std::ptr::null_mut(),
-                    &raw const timeout,
-                ) == SIGINT
-                {
-                    signal(SIGINT, SIG_DFL);
-                    pthread_sigmask(SIG_UNBLOCK, &raw const interrupt, std::ptr::null_mut());
-                    raise(SIGINT);
-                    _exit(128 + SIGINT)
-                }
-            }
-        }
     }
 
     /// A shared library that stays open.
@@ -388,9 +382,5 @@ mod windows {
 
     pub(crate) fn die_of_broken_pipe() -> i32 {
         1
-    }
-
-    pub(crate) fn interruptible<T>(start: impl FnOnce() -> T) -> T {
-        start()
     }
 }
