@@ -185,15 +185,20 @@ impl<'a> Reader<'a> {
             Some(names) => names,
             None => vec![self.word(name)],
         };
+        self.bind(names, start, end, true);
+        self.ignore(start, end, "it defines a function that is not called here");
+    }
+
+    /// Takes note of a definition of names.
+    fn bind(&mut self, names: Vec<&'a str>, start: usize, end: usize, precompiles: bool) {
         let line = self.line(start);
         let text = self.text[start..end].trim_start_matches("const ").trim();
         self.bindings.push(Binding {
             names,
             text: text.to_owned(),
             line,
-            precompiles: true,
+            precompiles,
         });
-        self.ignore(start, end, "it defines a function that is not called here");
     }
 
     /// Returns the offset after the names of macros, as in `@noinline function f(x) … end`.
@@ -214,13 +219,7 @@ impl<'a> Reader<'a> {
     fn other(&mut self, start: usize, end: usize) {
         let line = self.line(start);
         if let Some(names) = self.assigned(start, end) {
-            let text = self.text[start..end].trim_start_matches("const ").trim();
-            self.bindings.push(Binding {
-                names,
-                text: text.to_owned(),
-                line,
-                precompiles: false,
-            });
+            self.bind(names, start, end, false);
         }
         let imported = imports::of(self.text, start, end);
         let exports = imported.is_empty();
