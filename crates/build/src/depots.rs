@@ -206,7 +206,7 @@ fn split(list: &OsStr) -> Vec<PathBuf> {
 
 /// Replaces a leading `~` by the home directory, as Julia does except on Windows, where `~` may begin
 /// the name of a file (`Base.expanduser`).
-fn with_home(path: PathBuf, home: Option<&Path>) -> PathBuf {
+pub fn with_home(path: PathBuf, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~"), home) {
         (Ok(below), Some(home)) if !cfg!(windows) => home.join(below),
         _ => path,
@@ -251,13 +251,6 @@ impl std::fmt::Display for MissingPackage {
             version => write!(f, "{} {version}", self.name),
         }
     }
-}
-
-/// Checks that files can be created in a folder, or in its nearest existing ancestor.
-pub fn check_writable(folder: &Path) -> std::io::Result<()> {
-    let mut above = folder.ancestors();
-    let existing = above.find(|path| path.exists()).unwrap_or(folder);
-    tempfile::tempfile_in(existing).map(drop)
 }
 
 /// Returns the name of the folder in `packages/NAME/` with the tree of a package. Implements

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sysforge_files::check_writable;
 use sysforge_plan::config::{LazyArtifacts, WorkloadEnvironment};
 use sysforge_plan::environment::{Located, changed_versions, with_relative_paths};
 use sysforge_plan::manifest::Manifest;
@@ -28,7 +29,7 @@ use sysforge_plan::{Class, Explain, Sha256, Step, Task};
 use sysforge_process::{Environment, Program};
 
 use crate::context::{Context, PackageEnvironment};
-use crate::depots::{Depots, check_writable};
+use crate::depots::Depots;
 use crate::fingerprint::{Fingerprint, Stage, digest_of};
 use crate::machine::free_space;
 use crate::secrets;

@@ -137,8 +137,7 @@ pub async fn diagnose(subject: &Subject<'_>, engine: &Engine) -> Diagnosis {
             findings.push(Finding::missing("base", &failure, "base = \"shipped\""));
         }
         findings.push(packages::depot(&planned.files, engine));
-        findings.extend(packages::registries(&planned.files, engine));
-        findings.extend(packages::overrides(&planned.files, engine));
+        findings.extend(packages::unusable(&planned.files, engine));
         findings.extend(packages::missing(planned, engine).await);
         findings.extend(packages::committed(&planned.files, engine).await);
         let builds = planned.plan.builds.iter();

@@ -39,29 +39,39 @@ pub(crate) fn named_depot(
     given.map(|depot| engine.absolute(depot)).or(configured)
 }
 
-/// Warns of registries that Pkg cannot read, if resolving the versions may need one.
-pub(crate) fn warn_of_registries(engine: &Engine, files: &ProjectFiles) {
-    if !may_need_registry(&files.file) {
-        return;
-    }
-    let depots = depots(engine, files, None, &PackageOptions::default());
-    for (folder, why) in depots.unusable_registries() {
-        let text = format!(
-            "{} is not a registry that Pkg can read: {why}",
-            folder.display()
-        );
-        engine.reporter.warn(text, Some(registry_hint(&folder)));
-    }
+/// Something in the depots that Pkg or Julia cannot use.
+pub(crate) struct Unusable {
+    /// What it concerns, in one word.
+    pub(crate) subject: &'static str,
+    /// What cannot be used, and why.
+    pub(crate) message: String,
+    /// What to do about it.
+    pub(crate) hint: String,
 }
 
-/// Warns of each `Overrides.toml` that Julia cannot use.
-pub(crate) fn warn_of_overrides(engine: &Engine, files: &ProjectFiles) {
+/// Returns each registry that Pkg cannot read, if resolving the versions may need one, and each
+/// `Overrides.toml` that Julia cannot use.
+pub(crate) fn unusable(engine: &Engine, files: &ProjectFiles) -> Vec<Unusable> {
     let depots = depots(engine, files, None, &PackageOptions::default());
-    for (file, why) in depots.unusable_overrides() {
-        let text = format!("Julia cannot use {}: {why}", file.display());
-        let hint = OVERRIDES_HINT.to_owned();
-        engine.reporter.warn(text, Some(hint));
-    }
+    let registries = match may_need_registry(&files.file) {
+        true => depots.unusable_registries(),
+        false => Vec::new(),
+    };
+    let registries = registries.into_iter().map(|(folder, why)| Unusable {
+        subject: "registries",
+        message: format!(
+            "{} is not a registry that Pkg can read: {why}",
+            folder.display()
+        ),
+        hint: registry_hint(&folder),
+    });
+    let overrides = depots.unusable_overrides().into_iter();
+    let overrides = overrides.map(|(file, why)| Unusable {
+        subject: "artifacts",
+        message: format!("Julia cannot use {}: {why}", file.display()),
+        hint: OVERRIDES_HINT.to_owned(),
+    });
+    registries.chain(overrides).collect()
 }
 
 /// Returns the package server, as text for messages; `None` if packages come from git repositories.

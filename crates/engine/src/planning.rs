@@ -234,8 +234,9 @@ pub async fn plan(
         instantiate::require_sources(&files.file)?;
     }
     resolve_bases(engine, &mut plan).await?;
-    packages::warn_of_registries(engine, &files);
-    packages::warn_of_overrides(engine, &files);
+    for unusable in packages::unusable(engine, &files) {
+        engine.reporter.warn(unusable.message, Some(unusable.hint));
+    }
     for warning in &plan.warnings {
         let hint = Some(warning.hint.clone());
         engine.reporter.warn(&warning.message, hint);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use sysforge_build::depots::with_home;
 use sysforge_files::canonical_or_given;
 use sysforge_plan::config::{self, Config};
 use sysforge_plan::encoding;
@@ -195,8 +196,7 @@ impl Location {
             return self.environment(name);
         }
         // Not every shell expands `--project=~/x`, and none a variable; Julia does.
-        let of_home = given.strip_prefix("~").ok().zip(self.home.as_deref());
-        let given = of_home.map_or_else(|| given.clone(), |(rest, home)| home.join(rest));
+        let given = with_home(given.clone(), self.home.as_deref());
         let path = canonical_or_given(&self.absolute(&given));
         let is_project_file = PROJECT_NAMES.iter().any(|name| path.ends_with(name));
         match path.parent() {

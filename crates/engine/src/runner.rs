@@ -341,7 +341,7 @@ impl<'a> BuildRunner<'a> {
         let new = given.statements.into_iter();
         let new: Vec<String> = new.filter(|text| !known.contains(text)).collect();
         statements.extend(new.iter().cloned());
-        if !self.apps.is_empty() || self.library.is_some() {
+        if self.build.has_bundle() {
             let launcher = sysforge_bundle::launcher::STATEMENTS.iter();
             let launcher = launcher.map(|text| (*text).to_owned());
             let launcher: Vec<_> = launcher.filter(|text| !statements.contains(text)).collect();
@@ -437,7 +437,7 @@ impl<'a> BuildRunner<'a> {
             targets: targets.count(),
             repl,
         };
-        let bundled = !self.apps.is_empty() || self.library.is_some();
+        let bundled = self.build.has_bundle();
         // Without a store, nothing is known about other emissions.
         let stores = self.engine.stores().unwrap_or_default();
         let emission = Emission {

@@ -25,6 +25,22 @@ pub fn create_folders(folder: &Path) -> io::Result<()> {
     })
 }
 
+/// Returns the path, or the nearest one above it that exists.
+pub fn nearest_existing(path: &Path) -> &Path {
+    let mut above = path.ancestors();
+    above.find(|path| path.exists()).unwrap_or(path)
+}
+
+/// Checks that files can be created in a folder, or in the nearest one above it that exists. Leaves nothing
+/// behind.
+///
+/// # Errors
+///
+/// The reason why not.
+pub fn check_writable(folder: &Path) -> io::Result<()> {
+    tempfile::tempfile_in(nearest_existing(folder)).map(drop)
+}
+
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {

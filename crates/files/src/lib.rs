@@ -13,7 +13,7 @@ mod regular;
 mod whole;
 
 pub use canonical::{canonical, canonical_or_given};
-pub use folders::create_folders;
+pub use folders::{check_writable, create_folders, nearest_existing};
 pub use lock::{FileLock, LockAttempt, exclusive, try_exclusive};
 pub use regular::{
     create, open_or_create, open_regular, read_bytes, read_named_by_user, read_regular, read_text,

@@ -118,14 +118,8 @@ impl Store {
     ///
     /// If the folder cannot be created or is not writable.
     pub fn check_writable(&self) -> std::io::Result<()> {
-        let mut above = self.root.ancestors();
-        let there = above.find(|path| path.exists()).unwrap_or(&self.root);
-        let probe = tempfile::Builder::new()
-            .prefix(".writable-")
-            .tempdir_in(there)
-            // Report the error without the path of the probe, which means nothing to the user.
-            .map_err(|error| std::io::Error::from(error.kind()))?;
-        probe.close()
+        // Report the error without the path of the probe, which means nothing to the user.
+        sysforge_files::check_writable(&self.root).map_err(|error| error.kind().into())
     }
 
     /// Creates the folder of the store.

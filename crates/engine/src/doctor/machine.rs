@@ -1,9 +1,8 @@
 //! The machine: its platform, writable folders, disk space and memory.
 
-use std::path::Path;
-
 use sysforge_acquire::Store;
 use sysforge_build::machine::{free_memory, free_space};
+use sysforge_files::{check_writable, nearest_existing};
 use sysforge_plan::Triplet;
 
 use super::{Finding, State};
@@ -52,8 +51,8 @@ pub(super) fn build_folder(engine: &Engine) -> Finding {
     // Another check reports that there is no project.
     let project = project.unwrap_or_else(|_| engine.location.here.clone());
     let folder = engine.build_folder_of(&project);
-    match tempfile::tempfile_in(nearest_there(&folder)) {
-        Ok(_) => Finding::good(CHECK, folder.display().to_string()),
+    match check_writable(&folder) {
+        Ok(()) => Finding::good(CHECK, folder.display().to_string()),
         Err(error) => Finding::bad(
             CHECK,
             State::Missing,
@@ -63,12 +62,6 @@ pub(super) fn build_folder(engine: &Engine) -> Finding {
     }
 }
 
-/// Returns the folder, or the nearest one above it that exists.
-fn nearest_there(folder: &Path) -> &Path {
-    let mut above = folder.ancestors();
-    above.find(|path| path.exists()).unwrap_or(folder)
-}
-
 /// Disk space for building an image, in bytes: objects, image, archive, and the Julia itself.
 const SPACE: u64 = 4 << 30;
 
@@ -76,7 +69,7 @@ const SPACE: u64 = 4 << 30;
 pub(super) fn space(engine: &Engine) -> Finding {
     const CHECK: &str = "disk space";
     let folder = engine.build_folder_of(&engine.location.here);
-    match free_space(nearest_there(&folder)) {
+    match free_space(nearest_existing(&folder)) {
         Some(free) if free >= SPACE => Finding::good(CHECK, format!("{} GB", free / 1_000_000_000)),
         Some(free) => Finding::bad(
             CHECK,

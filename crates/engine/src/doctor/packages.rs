@@ -1,7 +1,8 @@
 //! Checks whether the packages of the project are installed, or can be.
 
-use sysforge_build::depots::{self, MissingPackage, check_writable};
+use sysforge_build::depots::{self, MissingPackage};
 use sysforge_build::instantiate;
+use sysforge_files::check_writable;
 use sysforge_plan::plan::Versions;
 use sysforge_plan::text::counted;
 
@@ -35,38 +36,10 @@ pub(super) fn depot(files: &ProjectFiles, engine: &Engine) -> Finding {
     }
 }
 
-/// Returns a finding for each registry that Pkg cannot read, if one may be needed.
-pub(super) fn registries(files: &ProjectFiles, engine: &Engine) -> Vec<Finding> {
-    if !instantiate::may_need_registry(&files.file) {
-        return Vec::new();
-    }
-    let depots = packages::depots(engine, files, None, &PackageOptions::default());
-    let unusable = depots.unusable_registries().into_iter();
-    unusable
-        .map(|(folder, why)| {
-            let found = format!(
-                "{} is not a registry that Pkg can read: {why}",
-                folder.display()
-            );
-            Finding::bad(
-                "registries",
-                State::Warning,
-                found,
-                depots::registry_hint(&folder),
-            )
-        })
-        .collect()
-}
-
-/// Returns a finding for each `Overrides.toml` that Julia cannot use.
-pub(super) fn overrides(files: &ProjectFiles, engine: &Engine) -> Vec<Finding> {
-    let depots = packages::depots(engine, files, None, &PackageOptions::default());
-    let unusable = depots.unusable_overrides().into_iter();
-    unusable
-        .map(|(file, why)| {
-            let found = format!("Julia cannot use {}: {why}", file.display());
-            Finding::bad("artifacts", State::Warning, found, depots::OVERRIDES_HINT)
-        })
+/// Returns a finding for everything in the depots that Pkg or Julia cannot use.
+pub(super) fn unusable(files: &ProjectFiles, engine: &Engine) -> Vec<Finding> {
+    let all = packages::unusable(engine, files).into_iter();
+    all.map(|one| Finding::bad(one.subject, State::Warning, one.message, one.hint))
         .collect()
 }
 

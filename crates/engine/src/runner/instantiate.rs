@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use sysforge_acquire::{Lease, Store};
-use sysforge_build::depots::check_writable;
 use sysforge_build::inputs::julia_identity;
 use sysforge_build::instantiate::{self, Instantiated, Need, Request};
+use sysforge_files::check_writable;
 use sysforge_plan::config::LazyArtifacts;
 use sysforge_plan::explain::PathError;
 use sysforge_plan::manifest::Manifest;

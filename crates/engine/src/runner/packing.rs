@@ -50,8 +50,7 @@ impl BuildRunner<'_> {
     ///
     /// If an archive cannot be written, or an app or the library does not run.
     pub async fn archives(&mut self, dist: &Path) -> Result<Vec<(Packed, Receipt)>, Failure> {
-        let has_bundle = !self.build.apps.is_empty() || self.build.library.is_some();
-        if self.signing.is_some() && !has_bundle {
+        if self.signing.is_some() && !self.build.has_bundle() {
             return Err(EngineError::NothingToSign.into());
         }
         let mut made = Vec::new();

@@ -92,6 +92,12 @@ pub struct PlannedLibrary {
 }
 
 impl Build {
+    /// Returns whether apps or a C library are made from the image.
+    #[must_use]
+    pub fn has_bundle(&self) -> bool {
+        !self.apps.is_empty() || self.library.is_some()
+    }
+
     /// Returns whether the image contains packages of an interactive session, because the settings
     /// request them or a package needs one.
     #[must_use]
