@@ -8,6 +8,7 @@ use std::path::Path;
 use sysforge_archive::{
     self as reader, Blob, Cancel, Error, FileEntry, GitTree, Guarded, Limits, Links, Sink, Tree,
 };
+use sysforge_plan::app::AppRecord;
 use sysforge_plan::digest::{Hasher, Hashing};
 use sysforge_plan::receipt::ObjectKind;
 use sysforge_plan::text::{PlainName, Rule as _};
@@ -54,6 +55,19 @@ impl Inspected {
             .next()
             .filter(|_| receipt.bundle.is_none())
             .map(String::as_str)
+    }
+
+    /// Returns a file that is not in the archive, although its receipt says so, if there is one:
+    /// the executable of an app, or another file of a bundle.
+    pub fn missing(&self, receipt: &Receipt) -> Option<String> {
+        let bundle = receipt.bundle.as_ref()?;
+        let suffix = receipt.julia.triplet.os().conventions().exe_suffix;
+        let executable = |app: &AppRecord| format!("bin/{}{suffix}", app.name);
+        let executables = bundle.apps.iter().map(executable);
+        let others = bundle.files.iter().map(|file| file.path.clone());
+        executables
+            .chain(others)
+            .find(|path| !self.entries.contains_key(path))
     }
 }
 

@@ -327,6 +327,11 @@ fn agree(
             "it holds `{name}`, which belongs to no image"
         )));
     }
+    if let Some(name) = inspected.missing(receipt) {
+        return Err(altered(format!(
+            "it lacks `{name}`, which its receipt names"
+        )));
+    }
     match inspected.entries.get(&receipt.image_path()) {
         None => Err(altered(format!("the image {} is not in it", image.name))),
         Some(entry) if entry.sha256 != image.sha256 => Err(altered(format!(

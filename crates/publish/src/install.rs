@@ -271,6 +271,11 @@ fn unpack(archive: &Path, image: &ReleaseImage, folder: &Path) -> Result<(), Ins
     if let Some(name) = inspected.misplaced(&receipt) {
         return Err(altered(format!("`{name}` in it belongs to no image")));
     }
+    if let Some(name) = inspected.missing(&receipt) {
+        return Err(altered(format!(
+            "it lacks `{name}`, which its receipt names"
+        )));
+    }
     match inspected.entries.get(&receipt.image_path()) {
         Some(entry) if entry.sha256 == image.receipt.image.sha256 => Ok(()),
         Some(_) => Err(altered("the image in it has another digest".to_owned())),

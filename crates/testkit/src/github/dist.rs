@@ -23,7 +23,7 @@ pub fn make_build(folder: &Path, triplet: &str, image: &[u8]) -> Receipt {
         (&receipt.image.name, image),
         ("receipt.json", text.as_bytes()),
     ];
-    write(folder, &receipt, &files);
+    write_build(folder, &receipt, &files);
     receipt
 }
 
@@ -68,7 +68,7 @@ pub fn make_app_on(
         (&program, script.as_bytes()),
         ("receipt.json", text.as_bytes()),
     ];
-    write(folder, &receipt, &files);
+    write_build(folder, &receipt, &files);
     receipt
 }
 
@@ -105,7 +105,7 @@ pub fn make_library(folder: &Path, triplet: &str, name: &str) -> Receipt {
         (&header, b"/* a header */"),
         ("receipt.json", text.as_bytes()),
     ];
-    write(folder, &receipt, &files);
+    write_build(folder, &receipt, &files);
     receipt
 }
 
@@ -175,8 +175,12 @@ fn receipt(name: &str, triplet: &str, image: &[u8]) -> Receipt {
     }
 }
 
-/// Writes the archive and a separate copy of the receipt.
-fn write(folder: &Path, receipt: &Receipt, files: &[(&str, &[u8])]) {
+/// Writes an archive of `files`, and `receipt` beside it.
+///
+/// # Panics
+///
+/// If the folder cannot be written to.
+pub fn write_build(folder: &Path, receipt: &Receipt, files: &[(&str, &[u8])]) {
     let id = &receipt.build_id;
     std::fs::create_dir_all(folder).unwrap();
     tar_gz(&folder.join(format!("{id}.tar.gz")), files);

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use dist::{make_app, make_app_on, make_build, make_library};
+pub use dist::{make_app, make_app_on, make_build, make_library, write_build};
 pub use fault::{Chaos, Fault, Op, Random, Rule, Tamper};
 use state::State;
 pub use state::{KeptAsset, KeptRelease, Recorded, Rights};

@@ -1,8 +1,9 @@
 //! Apps, which do not need Julia: published, installed, upgraded and removed. Their executable is a
 //! script.
 
+use sysforge_plan::app::BundledFile;
 use sysforge_plan::release::choose::kinds;
-use sysforge_testkit::github::{make_app, make_library};
+use sysforge_testkit::github::{make_app, make_library, write_build};
 
 use super::*;
 use crate::install::app::link_apps;
@@ -85,6 +86,67 @@ async fn an_app_that_does_not_start_is_not_installed() {
         "{error}"
     );
     assert!(images.list().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_archive_that_lacks_what_its_receipt_names_is_neither_published_nor_installed() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = make_app(
+        &dir.path().join("good"),
+        "x86_64-linux-gnu",
+        "tally",
+        STARTS,
+    );
+    let named = |path: &str| BundledFile {
+        path: path.to_owned(),
+        size: 1,
+        why: "certificates".to_owned(),
+    };
+    for (lacking, app, files) in [
+        ("bin/other", "other", vec![]),
+        (
+            "share/julia/cert.pem",
+            "tally",
+            vec![named("share/julia/cert.pem")],
+        ),
+    ] {
+        let mut receipt = good.clone();
+        let bundle = receipt.bundle.as_mut().unwrap();
+        app.clone_into(&mut bundle.apps[0].name);
+        bundle.files = files;
+        let (dist, out) = (dir.path().join(app), dir.path().join(format!("{app}-out")));
+        let (text, image) = (receipt.to_json(), receipt.image_path());
+        write_build(
+            &dist,
+            &receipt,
+            &[
+                (&image, STARTS.as_bytes()),
+                ("bin/tally", STARTS.as_bytes()),
+                ("receipt.json", text.as_bytes()),
+            ],
+        );
+        let says = format!("it lacks `{lacking}`, which its receipt names");
+        let error = Dist::read(&dist).await.unwrap_err().to_string();
+        assert!(error.contains(&says), "{error}");
+
+        let name = format!("{}.tar.gz", receipt.build_id);
+        let archive = dist.join(&name);
+        let bytes = std::fs::read(&archive).unwrap();
+        let image = ReleaseImage {
+            archive: FileRecord {
+                name: name.parse().unwrap(),
+                size: bytes.len() as u64,
+                sha256: Sha256::of(&bytes),
+            },
+            parts: Vec::new(),
+            sbom: None,
+            receipt,
+        };
+        std::fs::create_dir(&out).unwrap();
+        let error = crate::install::unpack(&archive, &image, &out).unwrap_err();
+        assert!(matches!(error, InstallError::NotTheImage { .. }), "{error}");
+        assert!(error.to_string().contains(&says), "{error}");
+    }
 }
 
 #[tokio::test]
