@@ -57,16 +57,15 @@ cargo_need() {
 }
 
 # Builds Sysforge and the test kit's programs: sets `sysforge` to the path of the first and
-# `testkit` to the folder of the others. One command builds all of them, because cargo compiles the
-# dependencies again for another selection of packages. SYSFORGE_TEST_BINARY names an existing
+# `testkit` to the folder of the others. As in all scripts, the whole workspace is selected, because cargo
+# compiles the dependencies again for another selection of packages. SYSFORGE_TEST_BINARY names an existing
 # Sysforge to use. Usage: build_programs dev|release
 build_programs() {
-    local folder=${1/dev/debug} packages=(--package sysforge-testkit)
+    local folder=${1/dev/debug}
     testkit=${CARGO_TARGET_DIR:-$PWD/target}/$folder
     # shellcheck disable=SC2034 # for the script that sources this file
     sysforge=${SYSFORGE_TEST_BINARY:-$testkit/sysforge}
-    [[ -n ${SYSFORGE_TEST_BINARY:-} ]] || packages+=(--package sysforge)
-    cargo build --locked --quiet --profile "$1" "${packages[@]}" --bins
+    cargo build --locked --quiet --profile "$1" --workspace --bins
 }
 
 # The folder for files that several scripts share.
