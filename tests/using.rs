@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use support::{Scratch, julia};
+use sysforge_testkit::github::{FakeGitHub, Options};
 
 const UNITS: &str = "f2b0a1d4-0000-4000-8000-7d1f3a5c9e11";
 
@@ -561,20 +562,51 @@ fn a_file_of_another_program_is_not_replaced() {
 }
 
 #[test]
-fn an_image_is_built_on_another_image() {
+fn an_image_is_built_on_the_installed_image_of_a_release() {
     let desk = desk();
-    let id = "Desk-julia1.5.3-x86_64-linux-gnu";
-    let base = desk.scratch.path(&format!(".sysforge/{id}/{id}.so"));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let github = FakeGitHub::start(Options::default());
+    let github = runtime.block_on(github).unwrap();
     let scratch = Scratch::new();
+    let typed = |of: &Scratch, args: &[&str]| {
+        let mut command = of.command(args);
+        command
+            .env("GITHUB_API_URL", github.api_url())
+            .env("GITHUB_TOKEN", "writer")
+            .env("SYSFORGE_STORE", scratch.path("store"));
+        of.run(command)
+    };
+    let to = ["--repository", "octo/images", "--tag", "v1.0.0"];
+    typed(
+        &desk.scratch,
+        &[&["publish", "--no-recheck"], &to[..]].concat(),
+    )
+    .succeeds();
     let uuid = "uuid = \"8dfed614-0000-4000-8000-85e1c5234f0c\"";
     scratch.file(
         "Project.toml",
         &format!("name = \"Tiny\"\n{uuid}\nversion = \"0.1.0\"\n"),
     );
-    std::fs::create_dir(scratch.path("images")).unwrap();
-    std::fs::hard_link(base, scratch.path("images/desk.so")).unwrap();
-    scratch.config("julia = \"1.5\"\nworkloads = [\"workload.jl\"]\nbase = \"images/desk.so\"\n");
-    let built = scratch.sysforge(&["build", "--json"]).succeeds().json();
+    scratch
+        .config("julia = \"1.5\"\nworkloads = [\"workload.jl\"]\nbase = \"octo/images@v1.0.0\"\n");
+    let missing = typed(&scratch, &["plan"]).fails(2);
+    assert!(
+        missing.contains("sysforge install octo/images@v1.0.0"),
+        "{missing}"
+    );
+    let install = [
+        "install",
+        "octo/images",
+        "--julia",
+        julia().to_str().unwrap(),
+    ];
+    typed(&scratch, &install).succeeds();
+    let plan = typed(&scratch, &["plan"]).succeeds().stdout;
+    assert!(
+        plan.contains("\n  base      octo/images@v1.0.0: "),
+        "{plan}"
+    );
+    let built = typed(&scratch, &["build", "--json"]).succeeds().json();
     let packages = built[0]["receipt"]["packages"].as_array().unwrap();
     for name in ["Desk", "Units", "Tiny"] {
         assert!(
@@ -586,6 +618,19 @@ fn an_image_is_built_on_another_image() {
         built[0]["receipt"]["check"]["residuals"],
         serde_json::json!([])
     );
+}
+
+#[test]
+fn a_base_is_named_by_its_path() {
+    let desk = desk();
+    let id = "Desk-julia1.5.3-x86_64-linux-gnu";
+    let base = desk.scratch.path(&format!(".sysforge/{id}/{id}.so"));
+    let scratch = Scratch::new();
+    std::fs::create_dir(scratch.path("images")).unwrap();
+    std::fs::hard_link(base, scratch.path("images/desk.so")).unwrap();
+    scratch.config("julia = \"1.5\"\nbase = \"images/desk.so\"\n");
+    let plan = scratch.sysforge(&["plan"]).succeeds().stdout;
+    assert!(plan.contains("\n  base      images/desk.so\n"), "{plan}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 use sysforge_build::depots::{MissingPackage, sources};
+use sysforge_plan::config::Base;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::Strategy;
 use sysforge_plan::matrix::Existing;
@@ -152,6 +153,9 @@ impl fmt::Display for Overview<'_> {
                     writeln!(f, "            from {source}: {}", names.join(", "))?;
                 }
             }
+            if let Some(text) = base(&build.settings.base) {
+                writeln!(f, "  base      {text}")?;
+            }
             writeln!(f, "  cpu       {}", build.cpu.target)?;
             if let Some(emission) = self.emission.get(&build.id) {
                 if let Some(text) = targets(build, emission) {
@@ -189,6 +193,19 @@ impl fmt::Display for Overview<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Describes the sysimage that an image is built on, if it is not the one that Julia comes with.
+fn base(base: &Base) -> Option<String> {
+    match base {
+        Base::Shipped => None,
+        Base::Fresh => Some("fresh, from Julia's sources".to_owned()),
+        Base::Image(file) => Some(file.clone()),
+        Base::Release { release, file } => {
+            let file = file.iter().map(|file| format!(": {}", file.display()));
+            Some(format!("{release}{}", file.collect::<String>()))
+        }
     }
 }
 
