@@ -75,6 +75,8 @@ end
                 precompile(fbody, (Int, String, typeof(P.g), Int))
             end
         end""") == replayed
+    @test given("eval(:(precompile(P.f, (Int,))))") == replayed
+    @test given("for T in (:Int, :Char)\neval(:(precompile(P.f, (\$T,))))\nend") == replayed
     @test given("precompile(P.f, (") == ("failed", "it does not parse", false)
     # What tuple assignments and imports of a file become.
     @test given("let\nC = P.f\na, b = Int, Char\nprecompile(C, (a,))\nend") == replayed
@@ -90,6 +92,9 @@ end
     @test recorded("precompile(Tuple{typeof(P.f), getfield(Main, Symbol(\"#3#4\"))})") == own
     # Nobody ran what the user gave.
     @test given("precompile(Tuple{typeof(Main.zz)})") == ("failed", "zz is not defined in the image", false)
+    # It would be if the statement were in a file with `using Dates`.
+    @test given("precompile(Dates.day, (Date,))") ==
+        ("failed", "Date has no module: write it as `Dates.Date`", false)
     @test given("precompile(Tuple{typeof(Team.zz)})") == ("failed", "Team is not defined in the image", false)
     @test recorded("precompile(Tuple{typeof(Absent.zz)})") == ("failed", "the package Absent is not in the image", false)
     @test recorded("precompile(Tuple{P.var\"#3#4\"})") == ("failed", "#3#4 is not defined in the image", false)

@@ -121,7 +121,7 @@ pub struct Emitted {
     pub outside: Vec<OutsideFile>,
 }
 
-/// A file outside of the project and the packages, with its content when Julia read it.
+/// A file or folder outside of the project and the packages, with its content when Julia read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutsideFile {
     /// The path.
@@ -131,8 +131,18 @@ pub struct OutsideFile {
 }
 
 impl OutsideFile {
-    /// Reads the file; `None` if it cannot be read.
+    /// Reads the file, or the names in a folder, which are what Julia records of one (since 1.11); `None`
+    /// if it cannot be read.
     fn of(path: PathBuf) -> Option<Self> {
+        if path.is_dir() {
+            let entries: Result<Vec<_>, _> = std::fs::read_dir(&path).ok()?.collect();
+            let entries = entries.ok()?.into_iter();
+            let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+            names.sort();
+            let names = names.iter().map(|name| name.to_string_lossy());
+            let sha256 = Sha256::of(names.collect::<Vec<_>>().join("\0"));
+            return Some(Self { path, sha256 });
+        }
         let file = sysforge_files::open_regular(&path).ok()?;
         let sha256 = digest_of_reader(file).ok()?;
         Some(Self { path, sha256 })

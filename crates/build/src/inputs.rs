@@ -20,7 +20,7 @@ use crate::script::RUN_SCRIPT;
 pub use crate::tree::FileDigests;
 use crate::tree::Walk;
 use crate::workdir::{self, WorkDirError};
-use crate::{RECIPE, overrides};
+use crate::{RECIPE, instantiate, overrides};
 
 /// The options that affect recorded statements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -274,7 +274,11 @@ pub fn fingerprint(
     paths.extend_from_slice(local);
     if let Some(WorkloadEnvironment::Folder(folder)) = &config.workload_environment {
         let folder = project.join(folder);
-        paths.extend(PROJECT_NAMES.map(|name| folder.join(name)));
+        for file in PROJECT_NAMES.map(|name| folder.join(name)) {
+            // Packages at its `[sources]`.
+            paths.extend(instantiate::local_folders(&file));
+            paths.push(file);
+        }
     }
     paths.extend(config.workloads.iter().map(|w| project.join(&w.path)));
     paths.extend(config.statements.iter().map(|file| project.join(file)));
@@ -525,5 +529,50 @@ mod tests {
         assert_ne!(without, with);
         std::fs::write(target.join("rates.csv"), "1").unwrap();
         assert_ne!(with, digest());
+    }
+
+    #[test]
+    fn a_local_package_of_the_workloads_is_an_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("app/src/App.jl", "");
+        let uuid = "\"8dfed614-0000-4000-8000-85e1c5234f0d\"\n";
+        write(
+            "bench/Project.toml",
+            &format!("[deps]\nData = {uuid}[sources]\nData = {{ path = \"../Data\" }}\n"),
+        );
+        write(
+            "Data/Project.toml",
+            &format!("name = \"Data\"\nuuid = {uuid}"),
+        );
+        let config = Config {
+            workload_environment: Some(WorkloadEnvironment::Folder("../bench".to_owned())),
+            ..Config::default()
+        };
+        let options = Options::new(&build(), &config, &ImageOptions::default());
+        let digest = || {
+            let inputs = Inputs {
+                build: &build(),
+                recipe: &[],
+                options: &options,
+                cpu: "",
+                project: &folder.path().join("app"),
+                config: &config,
+                manifest: None,
+                local: &[],
+                depots: &[],
+                results: &[],
+            };
+            fingerprint(&inputs, &mut FileDigests::default())
+                .unwrap()
+                .digest()
+        };
+        let before = digest();
+        write("Data/src/Data.jl", "module Data\nend\n");
+        assert_ne!(before, digest());
     }
 }

@@ -81,8 +81,9 @@ const DOCUMENTS: [&str; 14] = [
 /// The file extensions of documents.
 const DOCUMENT_EXTENSIONS: [&str; 7] = ["md", "markdown", "txt", "rst", "adoc", "org", "bib"];
 
-/// Functions with which a source lists the files of a folder, whatever their names.
-const LISTINGS: [&str; 3] = ["readdir", "walkdir", "glob"];
+/// Functions with which a source lists the files of a folder, whatever their names. `glob` alone would be
+/// found in `global`.
+const LISTINGS: [&str; 4] = ["readdir", "walkdir", "glob(", "glob\""];
 
 /// How much of a file is searched for names of other files, in bytes. A longer one holds data, and may be
 /// larger than the memory.
@@ -110,6 +111,12 @@ struct Content {
     mentions: Vec<String>,
     /// Whether it is a launcher written by `sysforge install`.
     is_launcher: bool,
+}
+
+impl Content {
+    fn lists(&self, word: &str) -> bool {
+        self.mentions.iter().any(|mentioned| mentioned == word)
+    }
 }
 
 /// The properties that show whether a file is unchanged.
@@ -318,12 +325,15 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         self.found.insert(name, content.digest);
+        let lists = LISTINGS.iter().any(|word| content.lists(word));
         self.mentioned.extend(content.mentions);
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         for reference in content.references {
             let named = normal(&folder.join(reference));
-            // Whole folders are added only if they are packages.
-            if named.is_file() {
+            // A source that lists folders may read all files of one that it names, but hardly of one that
+            // contains the source itself.
+            let listed = lists && named.is_dir() && !path.starts_with(&named);
+            if listed || named.is_file() {
                 self.add(&named)?;
             }
         }
@@ -499,52 +509,63 @@ fn normal(path: &Path) -> PathBuf {
 }
 
 /// Returns the files that a Julia source refers to by relative paths: `include("…")`,
-/// `include_dependency("…")`, and `joinpath(@__DIR__, "…", …)`. They may be outside of the
-/// package's folder. Names computed in other ways are not found.
+/// `include(f, "…")`, `Base.include(module, "…")`, `include_dependency("…")`, and
+/// `joinpath(@__DIR__, "…", …)`. They may be outside of the package's folder. Names computed in other ways
+/// are not found.
 fn references(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     for call in ["include(", "include_dependency("] {
         for (at, _) in source.match_indices(call) {
-            let argument = source[at + call.len()..].trim_start();
-            found.extend(string(argument).map(|(text, _)| text));
+            let arguments = source[at + call.len()..].trim_start();
+            let second = || {
+                arguments
+                    .split_once(',')
+                    .map(|(_, second)| second.trim_start())
+            };
+            let path = string(arguments).or_else(|| string(second()?));
+            found.extend(path.map(|(text, _)| text));
         }
     }
-    for (at, _) in source.match_indices("joinpath(") {
-        let mut rest = source[at + "joinpath(".len()..].trim_start();
-        let here = [
-            "@__DIR__()",
-            "@__DIR__",
-            "dirname(@__FILE__())",
-            "dirname(@__FILE__)",
-        ];
-        let mut up = String::new();
-        while let Some(inner) = rest
-            .strip_prefix("dirname(")
-            .filter(|r| !r.starts_with("@__FILE"))
-        {
-            up.push_str("../");
-            rest = inner.trim_start();
-        }
-        let Some(mut rest) = here.iter().find_map(|here| rest.strip_prefix(here)) else {
-            continue;
-        };
-        rest = rest.trim_start_matches([')', ' ']);
-        let mut parts = vec![up.trim_end_matches('/').to_owned()];
-        while let Some(next) = rest.trim_start().strip_prefix(',') {
-            let Some((text, after)) = string(next.trim_start()) else {
-                break;
-            };
-            parts.push(text);
-            rest = after;
-        }
-        parts.retain(|part| !part.is_empty());
-        if !parts.is_empty() {
-            found.push(parts.join("/"));
+    for call in ["joinpath(", "abspath(", "normpath("] {
+        for (at, _) in source.match_indices(call) {
+            found.extend(below_here(source[at + call.len()..].trim_start()));
         }
     }
     found.sort();
     found.dedup();
     found
+}
+
+/// Parses the arguments `@__DIR__, "…", …`, or those with a parent of this folder, and returns the path that
+/// they make.
+fn below_here(arguments: &str) -> Option<String> {
+    let here = [
+        "@__DIR__()",
+        "@__DIR__",
+        "dirname(@__FILE__())",
+        "dirname(@__FILE__)",
+    ];
+    let mut rest = arguments;
+    let mut up = String::new();
+    while let Some(inner) = rest
+        .strip_prefix("dirname(")
+        .filter(|r| !r.starts_with("@__FILE"))
+    {
+        up.push_str("../");
+        rest = inner.trim_start();
+    }
+    let mut rest = here.iter().find_map(|here| rest.strip_prefix(here))?;
+    rest = rest.trim_start_matches([')', ' ']);
+    let mut parts = vec![up.trim_end_matches('/').to_owned()];
+    while let Some(next) = rest.trim_start().strip_prefix(',') {
+        let Some((text, after)) = string(next.trim_start()) else {
+            break;
+        };
+        parts.push(text);
+        rest = after;
+    }
+    parts.retain(|part| !part.is_empty());
+    (!parts.is_empty()).then(|| parts.join("/"))
 }
 
 /// Parses a string without interpolation or escapes at the start of the text, and returns the rest.

@@ -74,32 +74,33 @@ fn keys() -> String {
          `sysforge schema config` prints the JSON Schema, with which editors complete and check the \
          file.\n",
     );
-    table(&mut text, "", &schema);
+    table(&mut text, &schema, &schema["$defs"]);
     for (title, name) in [
         ("`[platforms.\"TRIPLET\"]`", "PlatformConfig"),
         ("`[[overrides]]`", "Override"),
         ("`[[app]]`", "App"),
         ("`runs` of `[[app]]`", "Run"),
+        ("`[library]`", "Library"),
+        ("`calls` of `[library]`", "LibraryCall"),
         ("`[bundle]`", "Bundle"),
         ("`[workflow]`", "Workflow"),
         ("`[workflow.tool]`", "Tool"),
     ] {
         let _ = write!(text, "\n## {title}\n");
-        let schema = &schema["$defs"][name];
-        table(&mut text, "", schema);
+        table(&mut text, &schema["$defs"][name], &schema["$defs"]);
     }
     text
 }
 
-fn table(text: &mut String, prefix: &str, schema: &serde_json::Value) {
+fn table(text: &mut String, schema: &serde_json::Value, definitions: &serde_json::Value) {
     text.push_str("\n| key | type | |\n|---|---|---|\n");
     let properties = schema["properties"].as_object();
     for (name, property) in properties.into_iter().flatten() {
         let about = property["description"].as_str().unwrap_or_default();
         let _ = writeln!(
             text,
-            "| `{prefix}{name}` | {} | {} |",
-            kind(property),
+            "| `{name}` | {} | {} |",
+            kind(property, definitions),
             one_line(about).replace('|', "\\|")
         );
     }
@@ -110,28 +111,56 @@ fn one_line(text: &str) -> String {
 }
 
 /// The type of a key, as a TOML file has it.
-fn kind(property: &serde_json::Value) -> &'static str {
+fn kind(property: &serde_json::Value, definitions: &serde_json::Value) -> String {
     if let Some(reference) = property["$ref"].as_str() {
-        return match reference.rsplit('/').next() {
-            Some("OneOrMany" | "Loose") => "text, or a list",
-            Some("Base" | "Stdlibs") => "text",
-            _ => "table",
-        };
+        let name = reference.rsplit('/').next().unwrap_or_default();
+        return kind(&definitions[name], definitions);
     }
     let named = |value: &serde_json::Value| match value.as_str() {
         Some("string") => Some("text"),
         Some("boolean") => Some("true or false"),
-        Some("integer") => Some("number"),
+        Some("integer" | "number") => Some("number"),
         Some("array") => Some("list"),
         Some("object") => Some("table"),
         _ => None,
     };
-    let several = property["type"]
-        .as_array()
-        .and_then(|kinds| kinds.iter().find_map(named));
-    named(&property["type"])
-        .or(several)
-        .unwrap_or("text, or a list")
+    let choices = ["anyOf", "oneOf"].map(|key| property[key].as_array());
+    let mut kinds: Vec<String> = match choices.into_iter().flatten().next() {
+        Some(choices) => choices.iter().map(|one| kind(one, definitions)).collect(),
+        None => {
+            let several = property["type"].as_array().into_iter().flatten();
+            let kinds = several.chain([&property["type"]]).filter_map(named);
+            kinds.map(str::to_owned).collect()
+        }
+    };
+    kinds.retain(|kind| !kind.is_empty());
+    kinds.dedup();
+    match &*kinds {
+        [one] => one.clone(),
+        several => several.join(", or ").replace("or list", "or a list"),
+    }
+}
+
+#[test]
+fn the_type_of_a_key_is_what_its_definition_accepts() {
+    let schema = Config::json_schema();
+    let of = |name: &str| kind(&schema["properties"][name], &schema["$defs"]);
+    for (name, wanted) in [
+        ("lazy-artifacts", "text"),
+        ("base", "text"),
+        ("name", "text"),
+        ("library", "table"),
+        ("bundle", "table"),
+        ("packages", "text, or a list"),
+        ("workload-environment", "text, or a list"),
+        ("workloads", "list"),
+        ("rounds", "number"),
+        ("repl", "true or false"),
+    ] {
+        assert_eq!(of(name), wanted, "{name}");
+    }
+    let base = &schema["$defs"]["Override"]["properties"]["base"];
+    assert_eq!(kind(base, &schema["$defs"]), "text");
 }
 
 #[test]

@@ -95,9 +95,11 @@ impl Planned {
         let depots = depots.folders();
         let results = results.into_iter().chain(store);
         let results: Vec<PathBuf> = results.chain(depots.iter().cloned()).collect();
-        let local = match build.versions {
-            Versions::Resolved { .. } => instantiate::local_folders(&self.files.file),
-            Versions::Manifest => Vec::new(),
+        let of_workloads = &self.files.inputs.config.workload_environment;
+        let local = match (&build.versions, of_workloads) {
+            // The manifest lists all others.
+            (Versions::Manifest, None) => Vec::new(),
+            _ => instantiate::local_folders(&self.files.file),
         };
         let fingerprint = inputs::fingerprint(
             &inputs::Inputs {

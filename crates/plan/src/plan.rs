@@ -27,6 +27,7 @@ use crate::generation::Generation;
 use crate::julia_option::JuliaOption;
 use crate::memory;
 use crate::platform::Triplet;
+use crate::ranges::Ranges;
 use crate::receipt::PackageRecord;
 use crate::request::Request;
 use crate::text::{ImageName, PlainVersion, Rule};
@@ -118,6 +119,9 @@ impl Inputs {
         }
         for julia in &julias {
             self.check_cpus(julia.version())?;
+            if let Some(bound) = self.project.compat.get("julia") {
+                plan.warn_of_bound(bound, julia.version());
+            }
             let environment = self.environment(julia.version())?;
             for warning in environment.warnings {
                 plan.warn(warning.message, warning.hint);
@@ -225,6 +229,22 @@ impl Plan {
         let warning = Warning { message, hint };
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
+        }
+    }
+
+    /// Warns if the project's `[compat]` does not allow this Julia, as Pkg does when it resolves versions.
+    fn warn_of_bound(&mut self, bound: &str, julia: &JuliaVersion) {
+        // Pkg compares the numbers alone: a prerelease counts as its release.
+        let release = JuliaVersion::new(julia.major(), julia.minor(), julia.patch());
+        if Ranges::from_compat(bound).is_ok_and(|allowed| !allowed.contains(&release)) {
+            self.warn(
+                format!(
+                    "Julia {julia} is outside of the bound for julia in the project's [compat], `{bound}`"
+                ),
+                "set `julia` in Sysimage.toml or `--julia` to one inside (`min` is the oldest), or \
+                 change the bound"
+                    .to_owned(),
+            );
         }
     }
 

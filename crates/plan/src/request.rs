@@ -63,12 +63,12 @@ pub struct ProjectJulia {
 /// The text is not a request for a Julia.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{}", what(text),
-    .suggestion.map(|s| format!(" (did you mean `{s}`?)")).unwrap_or_default())]
+    .suggestion.as_ref().map(|s| format!(" (did you mean `{s}`?)")).unwrap_or_default())]
 pub struct NotARequest {
     /// The text.
     pub text: String,
-    /// The nearest channel.
-    pub suggestion: Option<&'static str>,
+    /// The form that was meant, or the nearest channel.
+    pub suggestion: Option<String>,
 }
 
 fn what(text: &str) -> String {
@@ -249,12 +249,21 @@ impl FromStr for Request {
 
     fn from_str(text: &str) -> Result<Self, NotARequest> {
         let text = text.trim();
+        Self::understood(text).ok_or_else(|| NotARequest {
+            text: text.to_owned(),
+            suggestion: meant(text),
+        })
+    }
+}
+
+impl Request {
+    fn understood(text: &str) -> Option<Self> {
         if let Some((_, request)) = WORDS.iter().find(|(word, _)| *word == text) {
-            return Ok(request.clone());
+            return Some(request.clone());
         }
         // Checked before ranges: no range contains a separator or is only dots.
         if matches!(text, "." | "..") || text.contains(['/', '\\']) {
-            return Ok(Self::Directory(PathBuf::from(text)));
+            return Some(Self::Directory(PathBuf::from(text)));
         }
         if let Some(branch) = text.strip_suffix("-nightly")
             && let Some(Partial {
@@ -264,10 +273,10 @@ impl FromStr for Request {
                 ..
             }) = Partial::parse(branch)
         {
-            return Ok(Self::NightlyOf(major, minor));
+            return Some(Self::NightlyOf(major, minor));
         }
         if let Ok(version) = text.parse() {
-            return Ok(Self::Exact(version));
+            return Some(Self::Exact(version));
         }
         if let Some(Partial {
             major: Some(major),
@@ -276,13 +285,34 @@ impl FromStr for Request {
             ..
         }) = Partial::parse(text)
         {
-            return Ok(Self::Series(major, minor));
+            return Some(Self::Series(major, minor));
         }
-        text.parse().map(Self::Within).map_err(|_| NotARequest {
-            text: text.to_owned(),
-            suggestion: nearest(text, WORDS.iter().map(|(word, _)| *word)),
-        })
+        text.parse().map(Self::Within).ok()
     }
+}
+
+/// Returns the request that was probably meant by a text that is none: forms of other tools, such as
+/// `+1.10` of juliaup, `==1.10` and `1.9-1.10`, or the nearest word.
+fn meant(text: &str) -> Option<String> {
+    let lower = text.to_ascii_lowercase();
+    let prefixes = ["julia-", "julia@", "julia ", "julia", "+", "="];
+    let plain = prefixes
+        .iter()
+        .find_map(|prefix| lower.strip_prefix(prefix));
+    let plain = plain.unwrap_or(&lower).trim_end_matches('.');
+    let forms = [
+        Some(plain.to_owned()),
+        plain
+            .strip_prefix("nightly-")
+            .map(|branch| format!("{branch}-nightly")),
+        plain.strip_suffix('+').map(|oldest| format!(">={oldest}")),
+        Some(plain.replace(['-', '–'], " - ")),
+        (plain == "stable").then(|| "release".to_owned()),
+    ];
+    let mut forms = forms.into_iter().flatten();
+    forms
+        .find(|form| form != text && Request::understood(form).is_some())
+        .or_else(|| nearest(text, WORDS.iter().map(|(word, _)| *word)).map(str::to_owned))
 }
 
 #[cfg(test)]
@@ -395,6 +425,31 @@ mod tests {
             error.to_string(),
             "`relaese` is not a Julia version, range or channel (did you mean `release`?)"
         );
+    }
+
+    #[test]
+    fn a_form_of_another_tool_is_answered_with_the_right_one() {
+        for (text, right) in [
+            ("V1.10", Some("v1.10")),
+            ("LTS", Some("lts")),
+            ("stable", Some("release")),
+            ("==1.10.9", Some("=1.10.9")),
+            ("1.9-1.10", Some("1.9 - 1.10")),
+            ("1.9–1.10", Some("1.9 - 1.10")),
+            ("1.10+", Some(">=1.10")),
+            ("+1.10", Some("1.10")),
+            ("+release", Some("release")),
+            ("julia-1.10.9", Some("1.10.9")),
+            ("julia@1.10", Some("1.10")),
+            ("nightly-1.12", Some("1.12-nightly")),
+            ("1.10.", Some("1.10")),
+            ("!=1.10", None),
+            ("1.6.7.0", None),
+            ("~", None),
+        ] {
+            let error = text.parse::<Request>().unwrap_err();
+            assert_eq!(error.suggestion.as_deref(), right, "{text}");
+        }
     }
 
     #[test]

@@ -396,6 +396,51 @@ mod tests {
     }
 
     #[test]
+    fn a_condition_may_contain_blocks_and_operators_that_are_not_ascii() {
+        let condition = |text: &str| {
+            let read = parse(&format!("if {text}\n    precompile(f, ())\nend\n"));
+            assert_eq!(read, [format!("({text}) && precompile(f, ())")], "{text}");
+        };
+        condition("let x = 1; x == 1 end");
+        condition("begin true end");
+        condition("any((1, 2)) do x; x > 1 end");
+        condition("a && let\n  x = b\n  x\nend || c");
+        condition("VERSION ≥ v\"1.6\"");
+        condition("a ∈ b && c ≠ d");
+        condition("@isdefined f");
+        condition("Base.@isdefined(f)");
+        condition("T <: Vector{S} where S");
+        assert_eq!(
+            parse("if 1 ≤ 2 precompile(f, ()) elseif any(a) do x; x end precompile(g, ()) end\n"),
+            [
+                "(1 ≤ 2) && precompile(f, ())",
+                "!(1 ≤ 2) && (any(a) do x; x end) && precompile(g, ())"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_condition_that_calls_precompile_is_a_statement() {
+        let text = "if !precompile(f, ())\n    @warn \"no\"\nend\n\
+                    if a\n    nothing\nelseif precompile(g, ()) precompile(h, ())\nend\n";
+        assert_eq!(
+            parse(text),
+            [
+                "(!precompile(f, ()))",
+                "!(a) && (precompile(g, ()))",
+                "!(a) && (precompile(g, ())) && precompile(h, ())",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_function_may_name_the_type_of_its_result() {
+        let read = read("function p()::Nothing\n    precompile(f, ())\nend\n");
+        assert_eq!(read.statements, ["precompile(f, ())"]);
+        assert_eq!(read.ignored, []);
+    }
+
+    #[test]
     fn characters_that_are_not_seen_end_no_statement_silently() {
         let text = "precompile(a, ())\0\nprecompile(b, ())\u{a0}\n\u{feff}precompile(c, ())\n\
                     \u{200b}precompile(d, ())\nprecompile(e,\u{2003}())\u{b}\x0c\nprecompile(f, ())\u{2028}\n";

@@ -86,6 +86,25 @@ fn ids(plan: &Plan) -> Vec<String> {
 }
 
 #[test]
+fn a_julia_outside_of_the_bound_in_compat_is_a_warning() {
+    let warnings = |bound: &str, julia: &str| {
+        let project = format!("[deps]\nAlpha = \"{A}\"\n[compat]\njulia = \"{bound}\"\n");
+        let inputs = inputs(&project, Some(&manifest(julia)), "");
+        let warnings = inputs.plan(vec![given(julia)]).unwrap().warnings;
+        warnings
+            .into_iter()
+            .map(|warning| warning.message)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        warnings("~1.6, ~1.9", "1.10.2"),
+        ["Julia 1.10.2 is outside of the bound for julia in the project's [compat], `~1.6, ~1.9`"]
+    );
+    assert_eq!(warnings("1.6", "1.10.2"), [""; 0]);
+    assert_eq!(warnings("1.13", "1.13.0-rc3"), [""; 0]);
+}
+
+#[test]
 fn a_package_that_needs_pkg_brings_the_packages_of_a_session() {
     let has_them = |config: &str, text: &str| {
         let inputs = inputs(&format!("[deps]\nAlpha = \"{A}\"\n"), Some(text), config);

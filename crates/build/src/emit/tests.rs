@@ -265,3 +265,17 @@ async fn where_less_does_not_help_the_error_names_the_peak() {
     assert_eq!(*retries, 3);
     assert!(error.hints()[0].contains("MB"), "{:?}", error.hints());
 }
+
+#[test]
+fn a_file_added_to_a_folder_that_a_package_depends_on_is_noticed() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("queries");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("a.sql"), "1").unwrap();
+    let noted = OutsideFile::of(folder.clone()).unwrap();
+    assert!(!noted.has_changed());
+    std::fs::write(folder.join("b.sql"), "2").unwrap();
+    assert!(noted.has_changed());
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(noted.has_changed());
+}

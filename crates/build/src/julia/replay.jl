@@ -6,6 +6,8 @@
 # Names in statements are looked up in this module. It holds every loaded module by its own name: a
 # statement's `Dates.Date` then resolves although nobody imported Dates.
 const names = Module(:SysforgeNames)
+# Every module that a file declares has this function.
+Core.eval(names, :(eval(expression) = Core.eval($names, expression)))
 
 # The loaded modules by name. Two packages may have one name, and a statement does not say which one it
 # means.
@@ -333,9 +335,20 @@ function explain_failure(err, expression, recorded)
     if recorded && any(Bool[root === :Main || !is_known(root) for root in found])
         return "skipped", "the workload itself defines what it names"
     end
-    err isa UndefVarError && return "failed", "$(err.var) is not defined in the image"
+    if err isa UndefVarError
+        exporting = exporter(err.var)
+        exporting === nothing || return "failed", "$(err.var) has no module: write it as `$exporting.$(err.var)`"
+        return "failed", "$(err.var) is not defined in the image"
+    end
     return "failed", one_line(err)
 end
+
+# The name of the loaded module that exports this name, for a statement written for a file with `using`.
+function exporter(name)
+    found = Symbol[parent for (parent, list) in modules for mod in list if is_exported(mod, name)]
+    return isempty(found) ? nothing : minimum(found)
+end
+is_exported(mod, name) = isdefined(mod, name) && name in Base.names(mod)
 
 # The loaded package that declares an extension of this name (since Julia 1.9).
 function unloaded_extension(name)

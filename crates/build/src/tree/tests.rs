@@ -203,6 +203,20 @@ fn files_outside_of_the_package_that_its_sources_name_count() {
             "../c.txt",
         ),
         ("joinpath(dirname(@__FILE__), \"../../d.txt\")", "../d.txt"),
+        ("Base.include(@__MODULE__, \"../../e.jl\")", "../e.jl"),
+        ("include(rewrite, \"../../f.jl\")", "../f.jl"),
+        (
+            "read(abspath(@__DIR__, \"..\", \"..\", \"g.sql\"), String)",
+            "../g.sql",
+        ),
+        (
+            "include_string(M, read(normpath(@__DIR__, \"../../h.jl\"), String))",
+            "../h.jl",
+        ),
+        (
+            "for file in readdir(joinpath(@__DIR__, \"..\", \"..\", \"queries\")) end",
+            "../queries/new.sql",
+        ),
     ] {
         let (_root, folder) = package();
         write(&folder, "src/Package.jl", source);
@@ -218,6 +232,38 @@ fn files_outside_of_the_package_that_its_sources_name_count() {
     write(&folder, "../x.jl", "include(\"y.jl\")");
     write(&folder, "../y.jl", "1");
     assert!(read(&folder).contains_key("../y.jl"));
+}
+
+#[test]
+fn a_folder_outside_counts_only_if_the_source_that_names_it_lists_folders() {
+    let named = "const F = joinpath(@__DIR__, \"..\", \"..\", \"queries\")\n";
+    for (source, counts) in [
+        (named.to_owned(), false),
+        (format!("{named}global x = 1\n"), false),
+        (format!("{named}all = readdir(F)\n"), true),
+        (format!("{named}all = Glob.glob(\"*.sql\", F)\n"), true),
+        // That would be everything beside the package.
+        (
+            "readdir(joinpath(@__DIR__, \"..\", \"..\"))\n".to_owned(),
+            false,
+        ),
+    ] {
+        let (_root, folder) = package();
+        write(&folder, "src/Package.jl", &source);
+        let before = read(&folder);
+        write(&folder, "../queries/a.sql", "1");
+        assert_eq!(before != read(&folder), counts, "{source}");
+    }
+}
+
+#[test]
+fn the_word_global_lists_no_folder() {
+    let (_root, folder) = package();
+    write(&folder, "src/a.jl", "global x = 1 # globular, Global\n");
+    write(&folder, "README.md", "1");
+    assert!(!read(&folder).contains_key("README.md"));
+    write(&folder, "src/b.jl", "const ALL = glob\"*.md\"\n");
+    assert!(read(&folder).contains_key("README.md"));
 }
 
 #[test]

@@ -376,6 +376,12 @@ impl<'a> Reader<'a> {
             if let Some(begin) = condition {
                 let end = self.condition_end(begin);
                 let text = self.text[begin..end].trim();
+                let calls = self
+                    .item_before(begin, end)
+                    .is_ok_and(|item| self.resolved(begin, item).calls);
+                if calls {
+                    self.keep(&others, format!("({text})"));
+                }
                 now.push(format!("({text})"));
                 others.push(format!("!({text})"));
                 self.at = end;
@@ -395,25 +401,33 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns the end of a condition: the end of its line, or the start of the next value (`if
-    /// isdefined(A, :f) precompile(…) end`).
+    /// isdefined(A, :f) precompile(…) end`). Blocks in it (`if let x = 1; x == 1 end`) are a part of it, and
+    /// so is the rest of the line after the name of a macro that has no brackets (`if @isdefined f`).
     fn condition_end(&self, start: usize) -> usize {
         let mut lexer = Lexer::new(self.text, start, Symbols::Escaped);
         let mut brackets = Brackets::default();
         let mut last: Option<Token> = None;
+        let mut blocks = 0_usize;
+        let mut is_macro = false;
         while let Ok(Some(token)) = lexer.next() {
+            let word = self.spell(token);
             if brackets.is_empty() {
-                let value = |kind| matches!(kind, Kind::Name | Kind::Literal | Kind::Close);
-                let begins = matches!(token.kind, Kind::Name | Kind::Literal)
-                    && last.is_some_and(|last| value(last.kind) && last.end < token.start)
-                    && !["in", "isa"].contains(&self.spell(token))
-                    && !last.is_some_and(|last| ["in", "isa"].contains(&self.spell(last)));
                 let continues = token.kind == Kind::Newline && self.awaits_operand(last);
                 if continues {
                     continue;
                 }
-                if begins || matches!(token.kind, Kind::Newline | Kind::Semicolon) {
+                let ends = matches!(token.kind, Kind::Newline | Kind::Semicolon)
+                    || (!is_macro && self.begins_value(token, last));
+                if ends && blocks == 0 {
                     return last.map_or(start, |last| last.end);
                 }
+                let before = last.map_or("", |last| self.spell(last));
+                if token.kind == Kind::Name && ![".", ":", "@"].contains(&before) {
+                    blocks += usize::from(OPENERS.contains(&word));
+                    blocks = blocks.saturating_sub(usize::from(word == "end"));
+                }
+                let called = self.text[token.end..].starts_with(['(', '.']);
+                is_macro |= before == "@" && !called;
             }
             if brackets.take(self.text, token).is_err() {
                 return token.start;
@@ -421,6 +435,20 @@ impl<'a> Reader<'a> {
             last = Some(token);
         }
         self.line_end(start)
+    }
+
+    /// Returns whether a token begins a value after a complete one, so that it is no part of the same
+    /// expression.
+    fn begins_value(&self, token: Token, last: Option<Token>) -> bool {
+        // Operators that are words, and the word that gives the call before it a function.
+        let joins = |token| ["in", "isa", "where", "do"].contains(&self.spell(token));
+        matches!(token.kind, Kind::Name | Kind::Literal)
+            && !joins(token)
+            && last.is_some_and(|last| {
+                matches!(last.kind, Kind::Name | Kind::Literal | Kind::Close)
+                    && last.end < token.start
+                    && !joins(last)
+            })
     }
 
     /// Returns the start of the body of a function without arguments; `behind` is the offset after
@@ -436,7 +464,13 @@ impl<'a> Reader<'a> {
             }
         }
         let close = lexer.next().ok()??;
-        (close.kind == Kind::Close).then_some(close.end)
+        let behind = self.text[close.end..].trim_start_matches([' ', '\t']);
+        // The type of its result: `function f()::Nothing`.
+        let end = match behind.starts_with("::") {
+            true => self.line_end(close.end),
+            false => close.end,
+        };
+        (close.kind == Kind::Close && !behind.starts_with("where")).then_some(end)
     }
 
     /// Returns a plain call of `precompile` and the offset after it. It must be alone on the rest

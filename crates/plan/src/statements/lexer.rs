@@ -89,6 +89,9 @@ impl<'a> Lexer<'a> {
                 None => (Kind::Operator, start + 1),
             },
             byte if byte.is_ascii_digit() => (Kind::Literal, number(self.text, start)),
+            _ if let Some(length) = operator(&self.text[start..]) => {
+                (Kind::Operator, start + length)
+            }
             byte if begins_name(byte) => (Kind::Name, name(self.text, start)),
             _ => (Kind::Operator, start + 1),
         };
@@ -271,6 +274,29 @@ fn is_invisible(text: &str) -> bool {
     })
 }
 
+/// Returns the length of the operator at the start of a text if it is not an ASCII character: `≥`, `∈`.
+fn operator(text: &str) -> Option<usize> {
+    let first = text.chars().next()?;
+    is_operator(first).then_some(first.len_utf8())
+}
+
+/// Returns whether Julia takes this character for an operator (`julia-parser.scm`). The mathematical symbols
+/// that can begin a name, such as `∂` and `∑`, are those of `jl_id_start_char` in `flisp/julia_extensions.c`.
+fn is_operator(c: char) -> bool {
+    let begins_name = matches!(
+        c,
+        '∀' | '∂'..='∄' | '∅'..='∇' | '∎'..='∑' | '∞' | '∟' | '∫'..='∳' | '∿' | '⊤' | '⊥' | '⊾' | '⊿'
+            | '⋀'..='⋃' | '\u{27c0}' | '\u{27c1}' | '\u{27d8}' | '\u{27d9}' | '\u{29b0}'..='\u{29b4}'
+            | '\u{2a00}'..='\u{2a06}' | '\u{2a09}'..='\u{2a16}' | '\u{2a1b}' | '\u{2a1c}'
+    );
+    let symbol = matches!(
+        c,
+        '¬' | '±' | '×' | '÷' | '…' | '\u{2190}'..='\u{22ff}' | '\u{27c0}'..='\u{27ff}'
+            | '\u{2900}'..='\u{2aff}'
+    );
+    symbol && !begins_name
+}
+
 fn begins_name(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
 }
@@ -283,6 +309,7 @@ fn name(text: &str, start: usize) -> usize {
             let next = text[at..].chars().next();
             let Some(next) = next
                 .filter(|c| !c.is_whitespace() && !is_invisible(&text[at..]) && *c != '\u{feff}')
+                .filter(|c| !is_operator(*c))
             else {
                 break;
             };
@@ -353,6 +380,11 @@ mod tests {
         assert_eq!(
             tokens("\"a $(g(\"b\")) c\"").unwrap(),
             ["\"a $(g(\"b\")) c\""]
+        );
+        // Operators need not be ASCII.
+        assert_eq!(
+            tokens("x≥v\"1\" a ∉ ∂b ÷ ∑").unwrap(),
+            ["x", "≥", "v", "\"1\"", "a", "∉", "∂b", "÷", "∑"]
         );
         // Strings of macros have no interpolation.
         assert_eq!(tokens("r\"$(\"").unwrap(), ["r", "\"$(\""]);
