@@ -34,6 +34,8 @@ pub enum PublishError {
     #[error("{} is not what was built: {what}", .path.display())]
     Altered { path: PathBuf, what: String },
     #[error("two different builds of {0} are in the dist directory")]
+    #[error("{} changed while it was published", .0.display())]
+    Changing(PathBuf),
     Twice(String),
     #[error("`{0}` cannot be the tag of a release")]
     BadTag(String),
@@ -244,6 +246,9 @@ impl Explain for PublishError {
                 "rename the file, or build the image again with `sysforge build --force`"
             }
             Self::Collision(_) => "give the images names that differ in letters and digits",
+            Self::Changing(_) => {
+                "another program writes to it: wait until it has ended, then run the same command again"
+            }
             Self::TooMany { .. } => "publish fewer platforms or Julia versions per release",
             Self::TooLarge { .. } => "split the file; only archives of images are split for you",
             Self::LongNotes { .. } => "shorten the text of `--notes-file`",

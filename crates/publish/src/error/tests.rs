@@ -228,6 +228,11 @@ fn what_the_host_did_is_answered_by_the_same_command_or_a_new_tag() {
             7,
             "the same command sends these files again",
         ),
+        (
+            PublishError::Changing("a.tar.gz".into()),
+            7,
+            "another program writes to it",
+        ),
         (changed(Then::WasPublic), 7, "`--replace`"),
         (
             changed(Then::StaysPublic("no".to_owned())),

@@ -213,6 +213,20 @@ async fn other_bytes_are_refused_unless_they_are_to_replace() {
 }
 
 #[tokio::test]
+async fn a_file_that_another_program_writes_to_is_named_and_nothing_is_public() {
+    for change in crate::release_bundle::tests::changes() {
+        let storage = Storage::start();
+        let (_dir, bundle) = bundle(b"one").await;
+        let path = change(&bundle);
+        let error = publish(&storage, &bundle, POLICY).await.unwrap_err();
+        let expected = format!("{} changed while it was published", path.display());
+        assert_eq!(error.to_string(), expected);
+        let index = format!("demo/v1.0.0/{INDEX_NAME}");
+        assert!(!storage.keys().contains(&index));
+    }
+}
+
+#[tokio::test]
 async fn a_public_release_stays_as_it_is_until_the_new_one_is_complete() {
     let storage = Storage::start();
     let (_one, one) = bundle(b"one").await;
