@@ -235,7 +235,8 @@ fn certificates(path: &std::path::Path) -> Result<Vec<Certificate>, Error> {
     Ok(found)
 }
 
-/// Follows redirects, but not from https to http.
+/// Follows redirects, but not from https to http, and not to an address with a login: it would not be used,
+/// and would stand in traces.
 fn redirect_policy(attempt: redirect::Attempt<'_>) -> redirect::Action {
     let was_secure = attempt
         .previous()
@@ -257,6 +258,8 @@ mod tests {
     use super::*;
 
     #[test]
+    } else if !attempt.url().username().is_empty() || attempt.url().password().is_some() {
+        attempt.error("a redirect to an address with a user name is not followed")
     fn the_error_for_an_invalid_proxy_hides_its_password() {
         for (http, https) in [(true, false), (false, true)] {
             let address = Some("http://me:secret@bad host:1".to_owned());
