@@ -244,6 +244,33 @@ async fn a_public_release_stays_as_it_is_until_the_new_one_is_complete() {
 }
 
 #[tokio::test]
+async fn a_service_that_always_calls_the_lock_taken_is_given_up() {
+    let storage = Storage::start();
+    let (_dir, bundle) = bundle(b"one").await;
+    storage.fail(".sysforge-lock", 412, "PreconditionFailed");
+    let error = publish(&storage, &bundle, POLICY).await.unwrap_err();
+    let said = error.to_string();
+    let expected = "could not write the lock of the releases in 10 attempts";
+    assert!(said.starts_with(expected), "{said}");
+}
+
+#[tokio::test]
+async fn signed_requests_follow_no_redirect() {
+    let (storage, other) = (Storage::start(), Storage::start());
+    storage.redirect(&format!("{}/images/demo", other.url()));
+    let host = host(&storage);
+    let path = host.lock_path();
+    let failures = [
+        host.head(&path).await.map(drop).unwrap_err(),
+        host.delete(&path).await.unwrap_err(),
+    ];
+    for failure in failures {
+        assert_eq!(failure.status(), Some(307), "{failure:?}");
+    }
+    assert_eq!(other.requests(), 0);
+}
+
+#[tokio::test]
 async fn an_interrupted_run_is_finished_by_the_next() {
     let storage = Storage::start();
     let (_dir, bundle) = bundle(b"one").await;
