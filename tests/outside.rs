@@ -546,3 +546,59 @@ fn the_version_and_sums_of_the_action_cannot_set_other_outputs() {
         assert!(!said.contains("program="), "{said}");
     }
 }
+
+/// The image that Julia itself starts with.
+fn own_image(folder: &Path) -> Option<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().flatten();
+    let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths.into_iter().find_map(|path| match path.is_dir() {
+        true => own_image(&path),
+        false => path.ends_with("sys.so").then_some(path),
+    })
+}
+
+#[test]
+fn the_page_and_the_chart_show_texts_of_a_receipt_and_of_the_project_as_text() {
+    const MARKUP: &str = "<script>alert(1)</script><img src=x onerror=a>\"'&";
+    let scratch = Scratch::new();
+    let workload = format!("w{MARKUP}{HOSTILE}.jl").replace('/', "_");
+    scratch.file(&workload, "using Tiny\nprintln(greet(1))\n");
+    scratch.config(&format!(
+        "name = \"tiny\"\njulia = \"1.5\"\nworkloads = [{}]\n",
+        quoted(&workload)
+    ));
+    // Julia's own image stands in for one that was emitted.
+    let image = scratch.path("image/sys.so");
+    std::fs::create_dir_all(image.parent().unwrap()).unwrap();
+    let lib = support::julia().join("lib");
+    std::fs::copy(own_image(&lib).unwrap(), &image).unwrap();
+    let receipt = support::root().join("crates/report/tests/receipt.json");
+    let receipt = std::fs::read_to_string(receipt).unwrap();
+    let mut receipt: serde_json::Value = serde_json::from_str(&receipt).unwrap();
+    let bytes = std::fs::read(&image).unwrap();
+    receipt["image"] = serde_json::json!({
+        "name": "sys.so",
+        "size": bytes.len(),
+        "sha256": sysforge_plan::Sha256::of(&bytes).to_string(),
+    });
+    let text = format!("{MARKUP}{HOSTILE}");
+    receipt["check"]["own"] = serde_json::json!([text]);
+    let failed = serde_json::json!([{"statement": text, "reason": text}]);
+    receipt["statements"]["failed"] = failed;
+    scratch.file("image/receipt.json", &receipt.to_string());
+
+    let image = image.display().to_string();
+    let files = ["--html", "page.html", "--svg", "chart.svg"];
+    let bench = ["bench", "--samples", "1", &image];
+    let ran = scratch.sysforge(&[&bench[..], &files].concat()).succeeds();
+    assert_harmless(&(ran.stdout + &ran.stderr), &owned(&bench));
+    let page = std::fs::read_to_string(scratch.path("page.html")).unwrap();
+    let chart = std::fs::read_to_string(scratch.path("chart.svg")).unwrap();
+    // The receipt was read.
+    assert!(page.contains("&lt;script&gt;alert(1)"), "{page}");
+    for text in [page, chart] {
+        assert!(!text.contains("<script>alert") && !text.contains("<img"));
+        assert_eq!(first_deceptive(&text), None);
+    }
+}

@@ -484,6 +484,19 @@ fn checksums_are_written_for_a_folder_too() {
     assert!(sums.contains(LINUX), "{sums}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_device_that_is_named_for_the_checksums_is_written_to_and_not_replaced() {
+    let fixture = Fixture::new();
+    let link = fixture.scratch.path("full");
+    std::os::unix::fs::symlink("/dev/full", &link).unwrap();
+    let args = ["--to", "dir:site", "--sums", "full"];
+    let said = fixture.publish(&args).fails(8);
+    assert!(said.contains("No space left on device"), "{said}");
+    assert!(link.is_symlink());
+    assert!(!fixture.scratch.path("site/v1.0.0").exists());
+}
+
 #[test]
 fn a_file_that_is_no_plan_is_refused_with_the_place_of_the_error() {
     let fixture = Fixture::new();

@@ -11,6 +11,7 @@ use std::path::Path;
 use support::Scratch;
 use sysforge_plan::Triplet;
 use sysforge_testkit::archives::tiny_julia;
+use sysforge_testkit::github::make_build;
 use sysforge_testkit::mirror_dir::MirrorDir;
 use sysforge_testkit::server::{Fault, Server};
 use sysforge_testkit::tls::PrivateTls;
@@ -156,4 +157,55 @@ fn a_release_behind_a_redirect_to_plain_http_is_refused() {
     let error = scratch.run(command).fails(7);
     assert!(error.contains("from https to http"), "{error}");
     assert!(plain.seen("").is_empty());
+}
+
+#[test]
+fn a_redirect_to_an_address_with_a_login_is_refused_and_not_traced() {
+    let scratch = Scratch::new();
+    let server = Server::start(&scratch.path(""));
+    let other = Server::start(&scratch.path(""));
+    let target = other.url().replace("http://", "http://me:hunter2@");
+    server.always(".json", Fault::Redirect(format!("{target}/x.json")));
+    for args in [
+        vec!["install".to_owned(), server.url()],
+        vec!["--mirror".to_owned(), server.url(), "plan".to_owned()],
+    ] {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let mut command = scratch.command(&args);
+        command
+            .env("RUST_LOG", "trace")
+            .env("SYSFORGE_STORE", scratch.path("store"));
+        let ran = scratch.run(command);
+        let said = ran.stdout + &ran.stderr;
+        assert!(said.contains("an address with a user name"), "{said}");
+        assert!(!said.contains("hunter"), "{said}");
+    }
+    assert!(other.seen("").is_empty());
+}
+
+#[test]
+fn a_login_that_was_typed_is_neither_printed_nor_published() {
+    let scratch = Scratch::new();
+    make_build(&scratch.path("dist"), "x86_64-linux-gnu", b"linux");
+    let publish = ["publish", "--tag", "v1"];
+    let to_site = ["publish", "--tag", "v1", "--to", "dir:site", "--base-url"];
+    for (args, value) in [
+        (&publish[..], "--to=s3://me:hunter2@bucket/prefix"),
+        (&publish, "--to=s3://bucket/prefix?sig=hunter2"),
+        (&publish, "--to=http://me:hunter2@host/"),
+        (&publish, "--repository=https://hunter2@github.com/o/r"),
+        (&publish, "--repository=me:hunter2@o/r"),
+        (&["install"], "s3://me:hunter2@bucket/prefix"),
+        (&["install"], "git@host:me:hunter2@o/r.git"),
+        (&["verify"], "me:hunter2@host/path"),
+        (&to_site, "http://me:hunter2@[bad"),
+        (&to_site, "https://me:hunter2@example.org/images"),
+        (&to_site, "https://hunter2@example.org/images"),
+        (&to_site, "https://example.org/images?sig=hunter2"),
+    ] {
+        let said = scratch.sysforge(&[args, &[value]].concat()).fails(2);
+        assert!(!said.contains("hunter"), "{said}");
+        assert!(said.contains("hint: "), "{said}");
+    }
+    assert!(!scratch.path("site").exists());
 }

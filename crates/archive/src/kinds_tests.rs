@@ -346,12 +346,18 @@ fn names_that_are_the_same_for_the_file_system_are_refused() {
         (Tar::new().folder("t/a/"), "a"),
         (Tar::new().file("t/a/b", 0o644, b"x"), "a"),
         (Tar::new().symlink("t/a", "b"), "a"),
+        (
+            Tar::new().file("t/b", 0o644, b"x").hard_link("t/a", "t/b"),
+            "a",
+        ),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("a"), b"as from `A`").unwrap();
+        let existing = folder.path().join("a");
+        std::fs::write(&existing, b"as from `A`").unwrap();
         let mut tree = writer(folder.path());
         let untarred = untar(&*tar.plain(), &mut tree);
         let error = untarred.and_then(|()| tree.finish()).unwrap_err();
+        assert_eq!(std::fs::read(&existing).unwrap(), b"as from `A`");
         assert!(
             matches!(&error, Error::Conflict { name: found } if found == name),
             "{error:?}"

@@ -106,14 +106,21 @@ impl Sink for Tree {
         let full = self.prepare_path(path)?;
         if let Kind::File { size, .. } = item.kind {
             let source = self.root.join(original);
-            if fs::hard_link(&source, &full).is_err() {
-                self.implied.bytes(size)?;
-                fs::copy(&source, &full).map_err(Error::write(&full))?;
-                File::options()
-                    .write(true)
-                    .open(&full)
-                    .and_then(|file| file.set_modified(time(item.modified)))
-                    .map_err(Error::write(&full))?;
+            match fs::hard_link(&source, &full) {
+                Ok(()) => {}
+                // A copy would overwrite the file that already has this name.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    return Err(creating(path, &full)(error));
+                }
+                Err(_) => {
+                    self.implied.bytes(size)?;
+                    fs::copy(&source, &full).map_err(Error::write(&full))?;
+                    File::options()
+                        .write(true)
+                        .open(&full)
+                        .and_then(|file| file.set_modified(time(item.modified)))
+                        .map_err(Error::write(&full))?;
+                }
             }
         }
         self.listing.insert(path.to_owned(), item);

@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
 use crate::options::{BuildOptions, linker};
-use crate::paths::absolute;
+use crate::paths::{absolute, require_no_device};
 
 /// The Julia to link for.
 #[derive(Debug)]
@@ -89,6 +89,7 @@ pub async fn link(
     let Some(name) = output.file_name() else {
         return Err(EngineError::NoFileName(output.to_owned()).into());
     };
+    require_no_device(output)?;
     let name = name.to_string_lossy().into_owned();
     // Lists and logs are next to the image while it is linked, and are kept to explain a failure.
     let work_dir = output.with_file_name(format!(".{name}.link"));

@@ -56,11 +56,23 @@ pub fn require_writable_file(path: &Path) -> Result<(), EngineError> {
     if path.is_dir() {
         return Err(unwritable(std::io::ErrorKind::IsADirectory.into()));
     }
+    if sysforge_files::is_special(path) {
+        return Ok(());
+    }
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
     tempfile::tempfile_in(folder).map(drop).map_err(unwritable)
+}
+
+/// Makes sure that a file which is to be renamed into place does not replace a pipe or a device.
+pub(crate) fn require_no_device(path: &Path) -> Result<(), EngineError> {
+    if !sysforge_files::is_special(path) {
+        return Ok(());
+    }
+    let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file");
+    Err(PathError::wrap("write", path, EngineError::Path)(error))
 }
 
 /// Makes sure, before anything that takes long, that this file can be read.
@@ -88,9 +100,9 @@ pub(crate) fn temporary_folder() -> Result<tempfile::TempDir, EngineError> {
     ))
 }
 
-/// Writes a file completely or not at all.
+/// Writes a file that a user has named.
 pub fn write_file(path: &Path, text: &str) -> Result<(), EngineError> {
-    let written = sysforge_files::write_whole(path, text.as_bytes());
+    let written = sysforge_files::write_named_by_user(path, text.as_bytes());
     written.map_err(PathError::wrap("write", path, EngineError::Path))
 }
 
@@ -111,6 +123,14 @@ mod tests {
             let error = require_folder(&path).unwrap_err();
             assert!(error.hints()[0].starts_with("name a folder"), "{error}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_image_does_not_replace_a_device() {
+        let error = require_no_device(Path::new("/dev/null")).unwrap_err();
+        assert_eq!(error.to_string(), "could not write /dev/null");
+        require_no_device(Path::new("/dev/no-such-device")).unwrap();
     }
 
     #[test]

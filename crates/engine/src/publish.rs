@@ -293,7 +293,7 @@ impl Publication {
                 text: text.to_owned(),
                 from: "--base-url",
             };
-            format!("{text}/").parse().map_err(invalid)
+            format!("{text}/").parse().map_err(invalid).and_then(public)
         });
         Ok(Identity {
             repository: repository.transpose()?,
@@ -330,6 +330,15 @@ impl Publication {
         }
         Ok(bundle)
     }
+}
+
+/// Refuses a URL with something that belongs to its user: it is in the published files.
+fn public(url: url::Url) -> Result<url::Url, PublishError> {
+    let has_login = !url.username().is_empty() || url.password().is_some();
+    if has_login || url.query().is_some() || url.fragment().is_some() {
+        return Err(PublishError::PrivateUrl { from: "--base-url" });
+    }
+    Ok(url)
 }
 
 /// Returns a URL without a trailing slash; `None` if it is empty.

@@ -16,8 +16,8 @@ pub use canonical::{canonical, canonical_or_given};
 pub use folders::{check_writable, create_folders, nearest_existing};
 pub use lock::{FileLock, LockAttempt, exclusive, try_exclusive};
 pub use regular::{
-    create, open_or_create, open_regular, read_bytes, read_named_by_user, read_regular, read_text,
-    read_text_named_by_user,
+    create, is_special, open_or_create, open_regular, read_bytes, read_named_by_user, read_regular,
+    read_text, read_text_named_by_user, write_named_by_user,
 };
 pub use whole::{
     is_sharing_violation, rename, sync_folder, unless_gone, write_program, write_whole,

@@ -81,17 +81,35 @@ pub fn exclusive(path: &Path) -> io::Result<FileLock> {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    // Opening a pipe waits for a reader. It is not replaced: two processes might replace it twice, and
-    // each lock its own file.
-    if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-        return Err(io::Error::new(
-            ErrorKind::InvalidInput,
-            "it is not a regular file",
-        ));
+    if let Ok(found) = std::fs::symlink_metadata(path) {
+        only_file(found.file_type())?;
     }
     let mut options = File::options();
     options.create(true).truncate(false).write(true);
-    for_owner(&mut options).open(path)
+    let opened = for_owner(&mut options).open(path);
+    match opened {
+        // That of another user, in a folder that several share. Reading is enough to lock it.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            File::open(path).map_err(|_| error)
+        }
+        opened => opened,
+    }
+}
+
+/// Refuses what Sysforge never creates as a lock. Opening a pipe waits for a reader, and through a link,
+/// a file would be created in another folder. It is not replaced: two processes might replace it twice,
+/// and each lock its own file.
+fn only_file(kind: std::fs::FileType) -> io::Result<()> {
+    let found = match () {
+        () if kind.is_file() => return Ok(()),
+        () if kind.is_dir() => "a folder",
+        () if kind.is_symlink() => "a symbolic link",
+        () => "a pipe or a device",
+    };
+    Err(io::Error::new(
+        ErrorKind::InvalidInput,
+        format!("{found} is in place of the lock file"),
+    ))
 }
 
 /// Returns whether the file system does not support locks, or the server of a network file system
@@ -163,17 +181,37 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_pipe_in_place_of_a_lock_is_an_error_at_once() {
+    fn what_is_no_lock_file_is_an_error_at_once_and_no_link_is_followed() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lock");
-        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        let at = |name: &str| folder.path().join(name);
+        let made = std::process::Command::new("mkfifo")
+            .arg(at("pipe"))
+            .status();
         assert!(made.unwrap().success());
-        for error in [
-            try_exclusive(&path).unwrap_err(),
-            exclusive(&path).unwrap_err(),
+        std::fs::create_dir(at("folder")).unwrap();
+        for (link, target) in [
+            ("nowhere", "made-by-a-link"),
+            ("loop", "loop"),
+            ("link", "folder"),
         ] {
-            assert_eq!(error.to_string(), "it is not a regular file");
+            std::os::unix::fs::symlink(target, at(link)).unwrap();
         }
+        for (name, found) in [
+            ("pipe", "a pipe or a device"),
+            ("folder", "a folder"),
+            ("nowhere", "a symbolic link"),
+            ("loop", "a symbolic link"),
+            ("link", "a symbolic link"),
+        ] {
+            for error in [
+                try_exclusive(&at(name)).unwrap_err(),
+                exclusive(&at(name)).unwrap_err(),
+            ] {
+                let expected = format!("{found} is in place of the lock file");
+                assert_eq!(error.to_string(), expected, "{name}");
+            }
+        }
+        assert!(!at("made-by-a-link").exists());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! the memory, and writing through a symbolic link changes another file.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::path::Path;
 
 /// Opens a regular file for reading; follows symbolic links.
@@ -89,6 +89,24 @@ pub fn read_text_named_by_user(path: impl AsRef<Path>) -> io::Result<String> {
     text(read_named_by_user(path)?)
 }
 
+/// Writes a file that a user has named on the command line: completely or not at all, unless it is a pipe
+/// or a device such as `/dev/stdout`, which is written to and stays what it is.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn write_named_by_user(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match is_special(path) {
+        true => File::options().write(true).open(path)?.write_all(bytes),
+        false => crate::write_whole(path, bytes),
+    }
+}
+
+/// Returns whether a path leads to something that is neither a regular file nor a folder.
+pub fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
 fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
@@ -130,6 +148,33 @@ fn remove_special(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_or_device_that_a_user_names_is_written_to_and_stays_one() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        std::thread::scope(|scope| {
+            let read = scope.spawn(|| fs::read(&pipe).unwrap());
+            write_named_by_user(&pipe, b"text").unwrap();
+            assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+            assert_eq!(read.join().unwrap(), b"text");
+        });
+        #[cfg(target_os = "linux")]
+        {
+            let link = folder.path().join("full");
+            std::os::unix::fs::symlink("/dev/full", &link).unwrap();
+            let error = write_named_by_user(&link, b"text").unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+            assert!(link.is_symlink());
+        }
+        let file = folder.path().join("new/file");
+        write_named_by_user(&file, b"text").unwrap();
+        assert_eq!(fs::read(file).unwrap(), b"text");
+    }
 
     #[test]
     fn a_file_is_read_up_to_its_limit() {

@@ -47,9 +47,51 @@ pub fn redacted_text(text: &str) -> String {
     }
 }
 
+/// Returns what was typed where an address, or something shorter, is expected: without the login and the
+/// query of an address. A tag or a version after an `@` stays.
+pub fn typed(text: &str) -> String {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    let is_address = !scheme.is_empty();
+    let rest = match rest.rsplit_once('@') {
+        // The name of a user may be a token.
+        Some((login, rest))
+            if is_address && !login.contains('/')
+                || login.contains(':') && !login.starts_with("dir:") =>
+        {
+            format!("…@{rest}")
+        }
+        _ => rest.to_owned(),
+    };
+    match rest.find(['?', '#']) {
+        Some(end) if is_address => format!("{scheme}{}", &rest[..end]),
+        _ => format!("{scheme}{rest}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_typed_is_shown_without_a_login_and_a_query() {
+        for (text, shown) in [
+            ("s3://me:secret@bucket/prefix", "s3://…@bucket/prefix"),
+            ("s3://bucket/prefix?sig=secret", "s3://bucket/prefix"),
+            ("https://secret@github.com/o/r", "https://…@github.com/o/r"),
+            ("http://me:sec?r/et@[bad", "http://…@[bad"),
+            ("me:secret@host/path", "…@host/path"),
+            ("octo/images@refs/heads/main", "octo/images@refs/heads/main"),
+            ("s3://images/demo@..", "s3://images/demo@.."),
+            ("dir:site@pkg@1", "dir:site@pkg@1"),
+            ("git@host/path", "git@host/path"),
+            ("is it?", "is it?"),
+        ] {
+            assert_eq!(typed(text), shown);
+        }
+    }
 
     #[test]
     fn login_and_query_are_removed() {

@@ -161,6 +161,20 @@ impl Network {
     ///
     /// If a certificate file or a proxy address is invalid.
     pub fn client(&self) -> Result<Client, Error> {
+        self.client_with(redirect::Policy::custom(redirect_policy))
+    }
+
+    /// Creates a client that follows no redirects, for requests whose headers hold more than one that is
+    /// known to be a secret: only known ones are left out for another host.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Network::client`].
+    pub fn client_without_redirects(&self) -> Result<Client, Error> {
+        self.client_with(redirect::Policy::none())
+    }
+
+    fn client_with(&self, redirects: redirect::Policy) -> Result<Client, Error> {
         // The cryptography provider is a setting of the whole process. A second call fails, which
         // is fine: it would set the same provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -175,7 +189,7 @@ impl Network {
             .referer(false)
             .connect_timeout(self.connect_timeout)
             .tcp_nodelay(true)
-            .redirect(redirect::Policy::custom(redirect_policy));
+            .redirect(redirects);
         if let Some(path) = &self.ca_file {
             builder = builder.tls_certs_merge(certificates(path)?);
         }
@@ -235,7 +249,8 @@ fn certificates(path: &std::path::Path) -> Result<Vec<Certificate>, Error> {
     Ok(found)
 }
 
-/// Follows redirects, but not from https to http.
+/// Follows redirects, but not from https to http, and not to an address with a login: it would not be used,
+/// and would stand in traces.
 fn redirect_policy(attempt: redirect::Attempt<'_>) -> redirect::Action {
     let was_secure = attempt
         .previous()
@@ -243,6 +258,8 @@ fn redirect_policy(attempt: redirect::Attempt<'_>) -> redirect::Action {
         .is_some_and(|url| url.scheme() == "https");
     if was_secure && attempt.url().scheme() != "https" {
         attempt.error("a redirect from https to http is not followed")
+    } else if !attempt.url().username().is_empty() || attempt.url().password().is_some() {
+        attempt.error("a redirect to an address with a user name is not followed")
     } else if attempt.previous().len() > 10 {
         attempt.error("more than ten redirects")
     } else {

@@ -159,6 +159,9 @@ pub fn io_hint(error: &std::io::Error) -> Option<String> {
         InvalidInput if error.to_string().contains("regular file") => {
             Some("is the path right? Put a regular file there".to_owned())
         }
+        InvalidInput if error.to_string().ends_with("in place of the lock file") => {
+            Some("remove it: Sysforge creates its lock files itself".to_owned())
+        }
         InvalidData if error.to_string().contains("UTF-8") => {
             Some("is this the right file? If it is a text, save it as UTF-8".to_owned())
         }

@@ -25,6 +25,10 @@ pub(crate) fn plain(message: &str, subject: &str, table: &str) -> String {
         };
     }
     if let Some(rest) = message.strip_prefix("invalid length ") {
+        // A list stands for the fields of a type in turn, until there are too few.
+        if rest.contains(", expected struct ") {
+            return format!("{subject} is a list, and must be {table}");
+        }
         let count = rest.split(',').next().unwrap_or_default();
         return format!("{subject} is a list of length {count}, which is not allowed here");
     }
@@ -226,6 +230,7 @@ mod tests {
                 said::<Inner>("5"),
                 "it is the number 5, and must be an object",
             ),
+            (said::<Inner>("[]"), "it is a list, and must be an object"),
             (said::<Inner>("{}"), "it has no `size`"),
             (
                 said::<Inner>("{\"sise\": 1}"),

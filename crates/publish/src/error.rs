@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use sysforge_net::typed;
 use sysforge_plan::receipt::ReceiptError;
 use sysforge_plan::release::IndexError;
 use sysforge_plan::release::asset_name::Collision;
@@ -33,6 +34,8 @@ pub enum PublishError {
     },
     #[error("{} is not what was built: {what}", .path.display())]
     Altered { path: PathBuf, what: String },
+    #[error("{} changed while it was published", .0.display())]
+    Changing(PathBuf),
     #[error("two different builds of {0} are in the dist directory")]
     Twice(String),
     #[error("`{0}` cannot be the tag of a release")]
@@ -119,11 +122,15 @@ pub enum PublishError {
     NoDraft(String),
     #[error("the draft of {tag} is not complete: {what}")]
     Incomplete { tag: String, what: String },
-    #[error("`{0}` is not the name of a repository")]
+    #[error("`{}` is not the name of a repository", typed(.0))]
     Repository(String),
-    #[error("`{text}` is not a web address")]
+    #[error("`{}` is not a web address", typed(text))]
     Url { text: String, from: &'static str },
-    #[error("`{0}` is not a release host")]
+    #[error(
+        "{from} has a user name, a password or a query, which everybody would read in the release"
+    )]
+    PrivateUrl { from: &'static str },
+    #[error("`{}` is not a release host", typed(.0))]
     Address(String),
     #[error(transparent)]
     Signing(#[from] SigningError),
@@ -215,6 +222,7 @@ impl Explain for PublishError {
             | Self::Address(_)
             | Self::Repository(_)
             | Self::Url { .. }
+            | Self::PrivateUrl { .. }
             | Self::Certificates(_)
             | Self::Signing(
                 SigningError::SecretKey { .. }
@@ -237,6 +245,9 @@ impl Explain for PublishError {
             }
             Self::Receipt { .. } | Self::Altered { .. } => {
                 "build this image again with `sysforge build --force`"
+            }
+            Self::Changing(_) => {
+                "another program writes to it: wait until it has ended, then run the same command again"
             }
             Self::Twice(_) => "keep one of the two in the dist directory",
             Self::BadTag(_) => "name one with `--tag`, for instance `--tag v1.0.0`",
@@ -335,7 +346,7 @@ impl Explain for PublishError {
                 "send the images first: `sysforge publish --draft`"
             }
             Self::Repository(_) => "write OWNER/NAME, as in `--repository octo/images`",
-            Self::Url { from, .. } => {
+            Self::Url { from, .. } | Self::PrivateUrl { from } => {
                 return vec![format!(
                     "{from} takes an address such as https://example.org/images"
                 )];

@@ -274,6 +274,28 @@ impl Asset {
             sha256: self.sha256,
         })
     }
+
+    /// Returns the error for a copy at the host with other bytes: the fault is the host's, unless the
+    /// file on this machine is no longer the one whose digest was computed.
+    pub(crate) fn differs(&self, found: String) -> PublishError {
+        if let Content::File { path, offset } = &self.content
+            && local::sha256_of(path, *offset, self.size).is_ok_and(|now| now != self.sha256)
+        {
+            return PublishError::Changing(path.clone());
+        }
+        PublishError::HostDigest {
+            name: self.name.clone(),
+            expected: self.sha256,
+            found,
+        }
+    }
+
+    /// Does the same as [`Asset::differs`], off the async threads.
+    pub(crate) async fn differs_at_host(&self, found: String) -> PublishError {
+        let asset = self.clone();
+        let error = local::blocking(move || Ok(asset.differs(found))).await;
+        error.unwrap_or_else(|error| error)
+    }
 }
 
 fn in_order(assets: &mut [Asset]) {

@@ -6,7 +6,7 @@ use sysforge_plan::{Class, Explain};
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum StorageError {
-    #[error("`{0}` is not a bucket and a prefix in it")]
+    #[error("`{}` is not a bucket and a prefix in it", sysforge_net::typed(.0))]
     Location(String),
     #[error("AWS_ENDPOINT_URL: `{0}` is not the address of a storage service")]
     Endpoint(String),

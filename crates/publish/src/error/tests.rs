@@ -113,6 +113,11 @@ fn what_was_typed_wrong_ends_with_the_exit_code_of_usage() {
         (PublishError::BadTag("a b".to_owned()), 2, "`--tag v1.0.0`"),
         (PublishError::Address("ftp".to_owned()), 2, "`--to github`"),
         (
+            PublishError::PrivateUrl { from: "--base-url" },
+            2,
+            "--base-url takes an address such as https://example.org/images",
+        ),
+        (
             PublishError::Certificates("no PEM".to_owned()),
             2,
             "SSL_CERT_FILE",
@@ -222,6 +227,11 @@ fn what_the_host_did_is_answered_by_the_same_command_or_a_new_tag() {
             },
             7,
             "sends the file again",
+        ),
+        (
+            PublishError::Changing("a.tar.gz".into()),
+            7,
+            "another program writes to it",
         ),
         (
             changed(Then::Draft),

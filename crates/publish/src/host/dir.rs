@@ -196,11 +196,8 @@ fn write_release(
         }
         copy(asset, &path)?;
         if !is_whole(&path, asset)? {
-            return Err(PublishError::HostDigest {
-                name: asset.name.clone(),
-                expected: asset.sha256,
-                found: local::sha256_of(&path, 0, u64::MAX)?.to_string(),
-            });
+            let found = local::sha256_of(&path, 0, u64::MAX)?;
+            return Err(asset.differs(found.to_string()));
         }
         sent += asset.size;
         task.done(crate::documents::notes::size(asset.size));
@@ -320,6 +317,20 @@ mod tests {
         assert_eq!((second.outcome, second.bytes_sent), (Outcome::Unchanged, 0));
         let site = read_site(&root.path().join(SITE_NAME)).unwrap();
         assert_eq!(site.tags, ["v1.0.0"]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_another_program_writes_to_is_named_and_not_published() {
+        let root = tempfile::tempdir().unwrap();
+        for change in crate::release_bundle::tests::changes() {
+            let (_dist, bundle) = bundle(b"one").await;
+            let path = change(&bundle);
+            let error = send(root.path(), &bundle, PublishOptions::default()).await;
+            let error = error.unwrap_err().to_string();
+            let expected = format!("{} changed while it was published", path.display());
+            assert_eq!(error, expected);
+            assert!(!root.path().join("v1.0.0").exists());
+        }
     }
 
     #[cfg(unix)]

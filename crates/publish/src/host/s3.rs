@@ -120,7 +120,7 @@ impl S3 {
         let client = network.client()?;
         let requests = Arc::new(AtomicU64::new(0));
         let service = Service {
-            client: client.clone(),
+            client: network.client_without_redirects()?,
             timing: timing.clone(),
             requests: Arc::clone(&requests),
         };

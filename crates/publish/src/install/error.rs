@@ -25,7 +25,7 @@ pub enum InstallError {
     },
     #[error(transparent)]
     Host(#[from] PublishError),
-    #[error("`{0}` is not a source of images")]
+    #[error("`{}` is not a source of images", sysforge_net::typed(.0))]
     Source(String),
     #[error("there is no release of Sysforge images at {0}")]
     NoRelease(String),

@@ -14,6 +14,7 @@ use super::error::InstallError;
 use crate::error::PublishError;
 use crate::host::encode_path;
 use crate::host::s3::{S3Location, SCHEME, is_endpoint};
+use crate::storage_error::StorageError;
 
 /// A location that has releases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,8 +70,10 @@ impl Source {
             };
             let place = place.strip_suffix(INDEX_NAME).unwrap_or(place);
             let location = format!("{SCHEME}{place}").parse();
+            // What follows an `@` shows whether a login stands before it.
+            let wrong = |_| PublishError::from(StorageError::Location(text.to_owned()));
             return Ok(Self::S3 {
-                location: location.map_err(PublishError::from)?,
+                location: location.map_err(wrong)?,
                 endpoint: None,
                 tag,
             });
@@ -346,6 +349,10 @@ mod tests {
             (
                 "s3://images/demo@..",
                 "`s3://images/demo@..` is not a source of images",
+            ),
+            (
+                "s3://me:secret@images/demo",
+                "`s3://…@images/demo` is not a bucket and a prefix in it",
             ),
             (
                 "s3://im/demo",

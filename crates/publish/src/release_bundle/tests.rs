@@ -12,6 +12,29 @@ pub(crate) fn destination(file_limit: u64) -> Destination {
     }
 }
 
+/// Changes the archive of a bundle on this machine: to one byte less, and to other bytes of the same
+/// length. Returns its path.
+pub(crate) fn changes() -> [fn(&ReleaseBundle) -> std::path::PathBuf; 2] {
+    fn rewrite(bundle: &ReleaseBundle, change: fn(&mut Vec<u8>)) -> std::path::PathBuf {
+        let mut files = bundle
+            .assets
+            .iter()
+            .filter_map(|asset| match &asset.content {
+                Content::File { path, .. } => Some(path),
+                Content::Memory(_) => None,
+            });
+        let path = files.next().unwrap();
+        let mut bytes = std::fs::read(path).unwrap();
+        change(&mut bytes);
+        std::fs::write(path, bytes).unwrap();
+        path.clone()
+    }
+    [
+        |bundle| rewrite(bundle, |bytes| bytes.truncate(bytes.len() - 1)),
+        |bundle| rewrite(bundle, |bytes| bytes[9] ^= 1),
+    ]
+}
+
 async fn prepare(file_limit: u64) -> ReleaseBundle {
     let dir = tempfile::tempdir().unwrap();
     make_build(dir.path(), "x86_64-linux-gnu", b"linux");

@@ -351,11 +351,8 @@ impl GitHub {
                     self.delete_asset(remote.id).await.map_err(fail)?;
                     attempts.count();
                     if attempts.made() >= self.timing.attempts {
-                        return Err(PublishError::HostDigest {
-                            name: asset.name.clone(),
-                            expected: asset.sha256,
-                            found: remote.digest.unwrap_or_default(),
-                        });
+                        let found = remote.digest.unwrap_or_default();
+                        return Err(asset.differs_at_host(found).await);
                     }
                     continue;
                 }

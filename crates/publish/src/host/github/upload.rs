@@ -95,7 +95,12 @@ impl GitHub {
             Content::File { path, offset } => (path, *offset),
         };
         let local = |source| Failure::Local(Arc::new(at(path)(source)));
-        let mut file = tokio::fs::File::open(path).await.map_err(local)?;
+        let file = sysforge_files::open_regular(path).map_err(local)?;
+        if file.metadata().map_err(local)?.len() < offset + upload.size {
+            let changing = PublishError::Changing(path.clone());
+            return Err(Failure::Local(Arc::new(changing)));
+        }
+        let mut file = tokio::fs::File::from_std(file);
         file.seek(SeekFrom::Start(offset)).await.map_err(local)?;
         let reader = ReaderStream::with_capacity(file.take(upload.size), CHUNK);
         let stream = reader.map(move |chunk| {

@@ -21,6 +21,9 @@ pub(super) const LOCK_NAME: &str = ".sysforge-lock";
 /// Maximum size of a lock, in bytes.
 const LOCK_LIMIT: usize = 64 << 10;
 
+/// Maximum number of attempts to take the lock: each follows the end of another owner.
+const TURNS: u32 = 10;
+
 /// The content of a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Lock {
@@ -128,7 +131,10 @@ impl S3 {
         let fail = |failure| self.error(what, failure);
         let (path, text) = (self.lock_path(), Lock::new(nonce, 0).to_bytes());
         let mut mode = PutMode::Create;
-        loop {
+        for turn in 0..TURNS {
+            if turn > 0 {
+                tokio::time::sleep(self.timing.backoff).await;
+            }
             let put = self.put_if(&path, text.clone(), mode.clone()).await;
             let supported = match put.map_err(fail)? {
                 Conditional::Done => true,
@@ -158,6 +164,14 @@ impl S3 {
             // A service may ignore the condition.
             return self.check_lock(nonce, tag).await;
         }
+        Err(PublishError::GaveUp {
+            what: what.to_owned(),
+            attempts: TURNS,
+            last:
+                "the service says that the lock exists, and does not return it or returns it again \
+                   after its owner ended"
+                    .to_owned(),
+        })
     }
 
     /// Returns the condition for replacing a dead owner's lock: that it has not changed.

@@ -53,10 +53,7 @@ async fn slice(asset: &Asset, start: u64, length: u64) -> Result<Bytes, PublishE
                     .read_to_end(&mut bytes)
                     .map_err(at(&path))?;
                 if bytes.len() as u64 != length {
-                    return Err(PublishError::Altered {
-                        path,
-                        what: "it has become shorter".to_owned(),
-                    });
+                    return Err(PublishError::Changing(path));
                 }
                 Ok(bytes.into())
             })

@@ -348,25 +348,18 @@ impl S3 {
         }
         // Its digest attribute is wrong; the next run sends it again.
         let _ = self.delete(path).await;
-        Err(PublishError::HostDigest {
-            name: asset.name.clone(),
-            expected: asset.sha256,
-            found: sink.sha256().to_string(),
-        })
+        Err(asset.differs_at_host(sink.sha256().to_string()).await)
     }
 
     /// Returns the error for a copy that differs from its source.
     async fn altered(&self, path: &Path, asset: &Asset) -> PublishError {
         let mut sink = Sink::nothing();
         let read = self.read(path, &mut sink).await;
-        PublishError::HostDigest {
-            name: asset.name.clone(),
-            expected: asset.sha256,
-            found: match read {
-                Ok(()) => sink.sha256().to_string(),
-                Err(failure) => failure.words(),
-            },
-        }
+        let found = match read {
+            Ok(()) => sink.sha256().to_string(),
+            Err(failure) => failure.words(),
+        };
+        asset.differs_at_host(found).await
     }
 
     /// Returns the state of each file of a release, in the order of the bundle.

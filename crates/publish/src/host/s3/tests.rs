@@ -213,6 +213,20 @@ async fn other_bytes_are_refused_unless_they_are_to_replace() {
 }
 
 #[tokio::test]
+async fn a_file_that_another_program_writes_to_is_named_and_nothing_is_public() {
+    for change in crate::release_bundle::tests::changes() {
+        let storage = Storage::start();
+        let (_dir, bundle) = bundle(b"one").await;
+        let path = change(&bundle);
+        let error = publish(&storage, &bundle, POLICY).await.unwrap_err();
+        let expected = format!("{} changed while it was published", path.display());
+        assert_eq!(error.to_string(), expected);
+        let index = format!("demo/v1.0.0/{INDEX_NAME}");
+        assert!(!storage.keys().contains(&index));
+    }
+}
+
+#[tokio::test]
 async fn a_public_release_stays_as_it_is_until_the_new_one_is_complete() {
     let storage = Storage::start();
     let (_one, one) = bundle(b"one").await;
@@ -227,6 +241,33 @@ async fn a_public_release_stays_as_it_is_until_the_new_one_is_complete() {
     storage.spoil("nothing");
     publish(&storage, &two, REPLACE).await.unwrap();
     assert!(storage.objects("demo/.v1.0.0.partial/").is_empty());
+}
+
+#[tokio::test]
+async fn a_service_that_always_calls_the_lock_taken_is_given_up() {
+    let storage = Storage::start();
+    let (_dir, bundle) = bundle(b"one").await;
+    storage.fail(".sysforge-lock", 412, "PreconditionFailed");
+    let error = publish(&storage, &bundle, POLICY).await.unwrap_err();
+    let said = error.to_string();
+    let expected = "could not write the lock of the releases in 10 attempts";
+    assert!(said.starts_with(expected), "{said}");
+}
+
+#[tokio::test]
+async fn signed_requests_follow_no_redirect() {
+    let (storage, other) = (Storage::start(), Storage::start());
+    storage.redirect(&format!("{}/images/demo", other.url()));
+    let host = host(&storage);
+    let path = host.lock_path();
+    let failures = [
+        host.head(&path).await.map(drop).unwrap_err(),
+        host.delete(&path).await.unwrap_err(),
+    ];
+    for failure in failures {
+        assert_eq!(failure.status(), Some(307), "{failure:?}");
+    }
+    assert_eq!(other.requests(), 0);
 }
 
 #[tokio::test]

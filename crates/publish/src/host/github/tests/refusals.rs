@@ -190,6 +190,21 @@ async fn a_host_that_cannot_be_asked_for_the_repository_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_file_that_another_program_writes_to_is_named_and_nothing_is_public() {
+    for change in crate::release_bundle::tests::changes() {
+        let scene = Scene::plain().await;
+        let (host, policy, silent) = (scene.host("writer"), scene.policy(), Reporter::silent());
+        let bundle = scene.bundle().await;
+        let path = change(&bundle);
+        let error = publish(&host, &bundle, &policy, &silent).await;
+        let error = error.unwrap_err().to_string();
+        let expected = format!("{} changed while it was published", path.display());
+        assert!(error.contains(&expected), "{error}");
+        assert!(scene.github.releases().iter().all(|release| release.draft));
+    }
+}
+
+#[tokio::test]
 async fn an_upload_that_arrives_changed_every_time_is_told_by_both_digests() {
     let scene = Scene::plain().await;
     let (host, policy, silent) = (scene.host("writer"), scene.policy(), Reporter::silent());

@@ -27,6 +27,8 @@ struct Inner {
     written: Vec<String>,
     requests: usize,
     ignores_conditions: bool,
+    /// Signed requests are redirected to this address.
+    redirect: Option<String>,
     /// Requests whose path contains this text fail with this status and code.
     failing: Option<(String, u16, String)>,
     /// Objects below this prefix are damaged when they are written.
@@ -104,6 +106,11 @@ impl Storage {
 
     pub(super) fn knows_conditions(&self, knows: bool) {
         self.inner.lock().unwrap().ignores_conditions = !knows;
+    }
+
+    /// Redirects all signed requests.
+    pub(super) fn redirect(&self, to: &str) {
+        self.inner.lock().unwrap().redirect = Some(to.to_owned());
     }
 
     pub(super) fn fail(&self, path: &str, status: u16, code: &str) {
@@ -198,6 +205,9 @@ fn tag_of(bytes: &[u8]) -> String {
 impl Inner {
     fn answer(&mut self, request: &Request) -> Answer {
         self.requests += 1;
+        if let Some(to) = &self.redirect {
+            return (307, vec![("location".to_owned(), to.clone())], Vec::new());
+        }
         if let Some((path, status, code)) = &self.failing
             && request.path.contains(path.as_str())
             && (request.method == "PUT" || path.is_empty())
