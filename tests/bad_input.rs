@@ -294,6 +294,29 @@ fn a_step_without_the_previous_step() {
 }
 
 #[test]
+fn a_step_without_the_previous_step_downloads_no_julia() {
+    let mut mirror = MirrorDir::new();
+    mirror.publish("1.9.0", Triplet::X86_64_LINUX_GNU, b"an archive");
+    let mirror = mirror.path().to_str().unwrap();
+    let scratch = Scratch::new();
+    let store = scratch.path("store");
+    for (step, says) in [
+        ("emit", "the step `trace` has not been done"),
+        ("link", "the step `emit` has not been done"),
+        ("pack", "the step `check` has not been done"),
+        ("check", "there is no image at"),
+        ("bench", "there is no image at"),
+    ] {
+        let of = ["--store", store.to_str().unwrap(), "--mirror", mirror];
+        let error = scratch
+            .sysforge(&[&[step, "--julia", "1.9.0"], &of[..]].concat())
+            .fails(2);
+        assert!(error.contains(says), "{error}");
+    }
+    assert!(!store.join("julia").exists());
+}
+
+#[test]
 fn a_build_that_does_not_exist() {
     let scratch = Scratch::new();
     scratch.config("julia = \"1.5\"\n");

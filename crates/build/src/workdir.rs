@@ -269,6 +269,18 @@ impl WorkDir {
         Ok(())
     }
 
+    /// Makes sure that a step was done in the folder of a build.
+    ///
+    /// # Errors
+    ///
+    /// If it was not.
+    pub fn require(root: &Path, step: &'static str) -> Result<(), WorkDirError> {
+        match root.join(record_name(step)).exists() {
+            true => Ok(()),
+            false => Err(WorkDirError::Missing { step }),
+        }
+    }
+
     /// Reads the result of a step, whatever its inputs were.
     pub fn recorded<T: DeserializeOwned>(&self, step: &'static str) -> Result<T, WorkDirError> {
         self.read_record(&record_name(step), step)

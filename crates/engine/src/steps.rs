@@ -6,14 +6,18 @@ use serde::Serialize;
 use sysforge_build::check::CheckError;
 use sysforge_build::inspect;
 use sysforge_build::rounds::Traced;
+use sysforge_build::workdir::{WorkDir, WorkDirError};
 use sysforge_plan::BuildId;
 use sysforge_plan::receipt::CheckRecord;
 use sysforge_plan::statements::{Ignored, is_plain};
 
+use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
 use crate::paths::absolute;
+use crate::planning::Planned;
 use crate::runner::BuildRunner;
+use crate::start::image_file;
 
 /// The statements that a trace recorded.
 #[derive(Debug, Serialize)]
@@ -46,6 +50,31 @@ pub fn require_image(image: Option<&Path>) -> Result<(), EngineError> {
     match image.map(absolute) {
         Some(image) if !image.is_file() => Err(EngineError::NoImage(image)),
         _ => Ok(()),
+    }
+}
+
+impl Planned {
+    /// Makes sure that the previous step was done for each build, before a Julia is downloaded for the
+    /// next one.
+    ///
+    /// # Errors
+    ///
+    /// For the first build without the step.
+    pub fn require_step(&self, step: &'static str, engine: &Engine) -> Result<(), WorkDirError> {
+        let folder = engine.build_folder_of(&self.files.folder);
+        let mut builds = self.plan.builds.iter();
+        builds.try_for_each(|build| WorkDir::require(&folder.join(build.id.as_str()), step))
+    }
+
+    /// Makes sure that each build has an image, unless one is named, before a Julia is downloaded.
+    ///
+    /// # Errors
+    ///
+    /// For the first build without an image.
+    pub fn require_images(&self, named: Option<&Path>, engine: &Engine) -> Result<(), EngineError> {
+        let builds = self.plan.builds.iter().filter(|_| named.is_none());
+        let mut images = builds.map(|build| image_file(engine, self, build));
+        images.try_for_each(|image| require_image(Some(&image)))
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) async fn run(args: &BenchArgs, session: &Session) -> Outcome {
     require_image(args.image.image.as_deref())?;
     let planned = session.plan(&args.image.select).await?;
     benchmark.check_builds(&planned)?;
+    planned.require_images(args.image.image.as_deref(), &session.engine)?;
     let mut runners = Vec::new();
     for build in &planned.plan.builds {
         let runner = session.open(&planned, build, &args.image.build).await?;

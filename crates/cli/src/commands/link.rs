@@ -25,6 +25,7 @@ async fn builds(args: &LinkArgs, session: &Session) -> Outcome {
     objects::require_no_objects(&args.inputs)?;
     let select = args.inputs.iter().map(|input| input.display().to_string());
     let planned = session.plan(&select.collect::<Vec<_>>()).await?;
+    planned.require_step("emit", &session.engine)?;
     for build in &planned.plan.builds {
         let mut runner = session.open(&planned, build, &args.build).await?;
         let linked = runner.link().await?;

@@ -23,6 +23,7 @@ pub(crate) async fn trace(args: &StepArgs, session: &Session) -> Outcome {
 pub(crate) async fn emit(args: &StepArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
     let planned = session.plan(&args.selection.select).await?;
+    planned.require_step("trace", &session.engine)?;
     for build in &planned.plan.builds {
         let mut runner = session.open(&planned, build, &args.build).await?;
         let emitted = runner.emit().await?;
@@ -35,6 +36,7 @@ pub(crate) async fn check(args: &ImageArgs, session: &Session) -> Outcome {
     require_image(args.image.as_deref())?;
     let _heartbeat = session.heartbeat();
     let planned = session.plan(&args.select).await?;
+    planned.require_images(args.image.as_deref(), &session.engine)?;
     for build in &planned.plan.builds {
         let mut runner = session.open(&planned, build, &args.build).await?;
         let image = runner.existing_image(args.image.as_deref())?;
@@ -60,6 +62,7 @@ pub(crate) async fn pack(args: &PackArgs, session: &Session) -> Outcome {
     let sign = sign.map(|command| session.engine.signing(command, session.variables.iter()));
     let signing = sign.transpose()?;
     let planned = session.plan(&args.selection.select).await?;
+    planned.require_step("check", &session.engine)?;
     for build in &planned.plan.builds {
         let mut runner = BuildRunner::to_pack(&session.engine, &planned, build).await?;
         runner.signing.clone_from(&signing);
