@@ -45,6 +45,16 @@ impl<'a> TraceReport<'a> {
     }
 }
 
+/// Describes the result of a check in one line.
+pub fn check_summary(image: &Path, record: &CheckRecord) -> String {
+    format!(
+        "{}: loads, holds {}, {} residual statements",
+        image.display(),
+        record.loaded.join(", "),
+        record.residuals.len()
+    )
+}
+
 /// Makes sure that the named image exists.
 pub fn require_image(image: Option<&Path>) -> Result<(), EngineError> {
     match image.map(absolute) {

@@ -2,7 +2,7 @@
 //! continues from what the previous one recorded in the build directory.
 
 use sysforge_engine::BuildRunner;
-use sysforge_engine::steps::{TraceReport, require_image};
+use sysforge_engine::steps::{TraceReport, check_summary, require_image};
 
 use crate::args::{ImageArgs, PackArgs, StepArgs};
 use crate::failure::Outcome;
@@ -41,15 +41,9 @@ pub(crate) async fn check(args: &ImageArgs, session: &Session) -> Outcome {
         let mut runner = session.open(&planned, build, &args.build).await?;
         let image = runner.existing_image(args.image.as_deref())?;
         let record = runner.check_image(&image).await?;
-        let (loaded, residuals) = (record.loaded.join(", "), &record.residuals);
-        session.print(&record, || {
-            format!(
-                "{}: loads, holds {loaded}, {} residual statements",
-                image.display(),
-                residuals.len()
-            )
-        });
-        for residual in residuals.iter().filter(|_| !session.global.json) {
+        session.print(&record, || check_summary(&image, &record));
+        let residuals = record.residuals.iter();
+        for residual in residuals.filter(|_| !session.global.json) {
             let text = format!("  still compiled: {residual}");
             session.terminal.say(&text);
         }
