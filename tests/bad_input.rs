@@ -436,7 +436,7 @@ fn a_cpu_that_no_julia_knows_is_found_while_planning() {
 fn a_cpu_feature_that_only_newer_julias_know() {
     let scratch = Scratch::new();
     scratch.config("julia = \"1.5\"\ncpu = \"generic;haswell,+usermsr,clone_all\"\n");
-    let error = scratch.sysforge(&["emit"]).fails(2);
+    let error = scratch.sysforge(&["trace"]).fails(2);
     insta::assert_snapshot!(from_error(&error), @"
     error: Julia 1.5.3 does not know the CPU target `haswell,+usermsr`
       its last lines:
