@@ -184,9 +184,9 @@ const V1_9: Generation = Generation {
     package_images: true,
     ships_lld: true,
     image_threads: true,
-    // 1.10.8: 3.1 GB with one thread, 4.7 GB with two; 5.0 GB with two threads and three targets.
+    // 1.10.8: 3.1 GB with one thread, 4.7 to 5.2 GB with two; 5.0 GB with two threads and three targets.
     memory: EmissionMemory {
-        base: 1_500_000_000,
+        base: 1_700_000_000,
         per_thread: 1_600_000_000,
         per_whole_target: 150_000_000,
         per_selected_target: 150_000_000,
