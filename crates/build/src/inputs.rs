@@ -339,6 +339,8 @@ fn environment(manifest: &ManifestFile) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::{Strategy, any, prop, prop_assert_eq, proptest};
     use sysforge_plan::link::Strategy as Strategy_;
 
@@ -379,22 +381,32 @@ mod tests {
         }
     }
 
-    /// Returns the fingerprint of an empty project built with these options.
-    fn of_options(options: &Options) -> Fingerprint {
-        let folder = tempfile::tempdir().unwrap();
-        let inputs = Inputs {
-            build: &build(),
+    /// Returns the inputs of a project with default settings and without packages.
+    fn inputs<'a>(build: &'a Build, options: &'a Options, project: &'a Path) -> Inputs<'a> {
+        static DEFAULT: LazyLock<Config> = LazyLock::new(Config::default);
+        Inputs {
+            build,
             recipe: &[],
             options,
             cpu: "",
-            project: folder.path(),
-            config: &Config::default(),
+            project,
+            config: &DEFAULT,
             manifest: None,
             local: &[],
             depots: &[],
             results: &[],
-        };
-        fingerprint(&inputs, &mut FileDigests::default()).unwrap()
+        }
+    }
+
+    /// Returns the fingerprint of these inputs, with every file read anew.
+    fn of(inputs: &Inputs<'_>) -> Fingerprint {
+        fingerprint(inputs, &mut FileDigests::default()).unwrap()
+    }
+
+    /// Returns the fingerprint of an empty project built with these options.
+    fn of_options(options: &Options) -> Fingerprint {
+        let folder = tempfile::tempdir().unwrap();
+        of(&inputs(&build(), options, folder.path()))
     }
 
     fn given() -> impl Strategy<Value = ImageOptions> {
@@ -441,20 +453,12 @@ mod tests {
         let on = |target: &str, cpu: &str| {
             let mut build = build();
             build.cpu.target = target.to_owned();
-            let config = Config::default();
-            let inputs = Inputs {
-                options: &Options::new(&build, &config, &ImageOptions::default()),
-                build: &build,
-                recipe: &[],
+            let options = Options::new(&build, &Config::default(), &ImageOptions::default());
+            let with_default_cpu = inputs(&build, &options, folder.path());
+            of(&Inputs {
                 cpu,
-                project: folder.path(),
-                config: &config,
-                manifest: None,
-                local: &[],
-                depots: &[],
-                results: &[],
-            };
-            fingerprint(&inputs, &mut FileDigests::default()).unwrap()
+                ..with_default_cpu
+            })
         };
         for target in ["native", "generic;native"] {
             let (one, other) = (on(target, "sse2 avx2"), on(target, "sse2"));
@@ -505,21 +509,14 @@ mod tests {
         }
         let options = Options::new(&build(), &Config::default(), &ImageOptions::default());
         let digest = || {
-            let inputs = Inputs {
-                build: &build(),
-                recipe: &[],
-                options: &options,
-                cpu: "",
-                project: &project,
-                config: &Config::default(),
-                manifest: None,
-                local: &[],
-                depots: std::slice::from_ref(&depot),
-                results: &[],
-            };
-            fingerprint(&inputs, &mut FileDigests::default())
-                .unwrap()
-                .digest()
+            let build = build();
+            let without_depot = inputs(&build, &options, &project);
+            let depots = std::slice::from_ref(&depot);
+            of(&Inputs {
+                depots,
+                ..without_depot
+            })
+            .digest()
         };
         let without = digest();
         // A literal string: a Windows path has backslashes.
@@ -555,21 +552,13 @@ mod tests {
         };
         let options = Options::new(&build(), &config, &ImageOptions::default());
         let digest = || {
-            let inputs = Inputs {
-                build: &build(),
-                recipe: &[],
-                options: &options,
-                cpu: "",
-                project: &folder.path().join("app"),
+            let (build, project) = (build(), folder.path().join("app"));
+            let with_defaults = inputs(&build, &options, &project);
+            of(&Inputs {
                 config: &config,
-                manifest: None,
-                local: &[],
-                depots: &[],
-                results: &[],
-            };
-            fingerprint(&inputs, &mut FileDigests::default())
-                .unwrap()
-                .digest()
+                ..with_defaults
+            })
+            .digest()
         };
         let before = digest();
         write("Data/src/Data.jl", "module Data\nend\n");

@@ -334,8 +334,7 @@ impl Publication {
 
 /// Refuses a URL with something that belongs to its user: it is in the published files.
 fn public(url: url::Url) -> Result<url::Url, PublishError> {
-    let has_login = !url.username().is_empty() || url.password().is_some();
-    if has_login || url.query().is_some() || url.fragment().is_some() {
+    if sysforge_net::has_private_parts(&url) {
         return Err(PublishError::PrivateUrl { from: "--base-url" });
     }
     Ok(url)

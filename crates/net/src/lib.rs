@@ -19,7 +19,7 @@ pub use error::{
 pub use fetch::{
     Attempts, Failure, Fetcher, Message, Opened, retry_after, server_time, status_error,
 };
-pub use redact::{Address, redacted, redacted_text, typed};
+pub use redact::{Address, has_login, has_private_parts, redacted, redacted_text, typed};
 pub use reqwest::{
     Body, Client, Error as TransportError, Method, RequestBuilder, Response, StatusCode, header,
 };

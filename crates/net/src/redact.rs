@@ -16,6 +16,17 @@ pub fn redacted(url: &Url) -> String {
     url.to_string()
 }
 
+/// Returns whether the address has a user name or a password.
+pub fn has_login(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
+/// Returns whether the address has a part that may be a secret of its user: a login, a query or a fragment.
+/// Such an address is not written into published files or stored settings.
+pub fn has_private_parts(url: &Url) -> bool {
+    has_login(url) || url.query().is_some() || url.fragment().is_some()
+}
+
 /// An address for display. Its only text form is [`redacted`], so a trace or message that uses this
 /// type cannot contain a secret.
 #[derive(Clone, Copy)]

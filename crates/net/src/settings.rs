@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::body::Limits;
 use crate::error::Error;
-use crate::redact::{redacted, redacted_text};
+use crate::redact::{has_login, redacted, redacted_text};
 
 /// How to reach the network.
 #[derive(Debug, Clone)]
@@ -258,7 +258,7 @@ fn redirect_policy(attempt: redirect::Attempt<'_>) -> redirect::Action {
         .is_some_and(|url| url.scheme() == "https");
     if was_secure && attempt.url().scheme() != "https" {
         attempt.error("a redirect from https to http is not followed")
-    } else if !attempt.url().username().is_empty() || attempt.url().password().is_some() {
+    } else if has_login(attempt.url()) {
         attempt.error("a redirect to an address with a user name is not followed")
     } else if attempt.previous().len() > 10 {
         attempt.error("more than ten redirects")

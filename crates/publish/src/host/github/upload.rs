@@ -126,7 +126,7 @@ fn upload_address(api: &Url, upload_url: &str) -> Result<Url, PublishError> {
     };
     let base = upload_url.split('{').next().unwrap_or_default();
     let address: Url = base.parse().map_err(|_| refused("it is not an address"))?;
-    if !address.username().is_empty() || address.password().is_some() {
+    if sysforge_net::has_login(&address) {
         return Err(refused("it holds a user name"));
     }
     if address.origin() == api.origin() && address.has_host() {

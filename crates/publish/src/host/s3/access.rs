@@ -103,10 +103,7 @@ impl S3Access {
 pub(crate) fn is_endpoint(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https")
         && url.has_host()
-        && url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none()
+        && !sysforge_net::has_private_parts(url)
 }
 
 /// Returns the region in a host name of Amazon's: `s3.REGION.amazonaws.com`.
