@@ -40,6 +40,7 @@ pub use guard::{FileEntry, Guarded, Sink};
 pub use limits::{Cancel, Limits};
 pub use links::Links;
 pub use listing::{Item, Kind, Listing};
+pub use names::fits_windows;
 pub use stream::unpack_stream;
 pub use tree::{Tree, TreeWriter};
 pub use writer::Writer;

@@ -51,7 +51,7 @@ fn check_component(name: &str, whole: &[u8]) -> Result<(), Error> {
 
 /// Returns whether a name is safe on Windows, which treats colons (streams, drives), device names
 /// and trailing dots specially.
-fn fits_windows(name: &str) -> bool {
+pub fn fits_windows(name: &str) -> bool {
     !name.contains([':', '<', '>', '"', '|', '?', '*'])
         && !name.ends_with(['.', ' '])
         && !is_windows_device(name)

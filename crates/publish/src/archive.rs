@@ -7,9 +7,11 @@ use std::path::Path;
 
 use sysforge_archive::{
     self as reader, Blob, Cancel, Error, FileEntry, GitTree, Guarded, Limits, Links, Sink, Tree,
+    fits_windows,
 };
 use sysforge_plan::app::AppRecord;
 use sysforge_plan::digest::{Hasher, Hashing};
+use sysforge_plan::platform::Os;
 use sysforge_plan::receipt::ObjectKind;
 use sysforge_plan::text::{PlainName, Rule as _};
 use sysforge_plan::{ArchiveFormat, Receipt, Sha256, library};
@@ -46,8 +48,49 @@ pub struct Inspected {
 }
 
 impl Inspected {
+    /// Returns how the files in the archive differ from its receipt, if they do.
+    pub fn difference(&self, receipt: &Receipt) -> Option<String> {
+        let image = &receipt.image;
+        let os = receipt.julia.triplet.os();
+        if let Some((name, why)) = self.unfit(os) {
+            return Some(format!("it holds `{name}`, {why}"));
+        }
+        if let Some(name) = self.misplaced(receipt) {
+            return Some(format!("it holds `{name}`, which belongs to no image"));
+        }
+        if let Some(name) = self.missing(receipt) {
+            return Some(format!("it lacks `{name}`, which its receipt names"));
+        }
+        match self.entries.get(&receipt.image_path()) {
+            None => Some(format!("the image {} is not in it", image.name)),
+            Some(entry) if entry.sha256 != image.sha256 => Some(format!(
+                "the image in it is {}, and the receipt says {}",
+                entry.sha256, image.sha256
+            )),
+            Some(_) => None,
+        }
+    }
+
+    /// Returns a file that cannot be unpacked on the system that the archive is for, and why.
+    fn unfit(&self, os: Os) -> Option<(&str, String)> {
+        let mut paths = self.entries.keys();
+        let invalid = |path: &&String| path.split('/').any(|name| !fits_windows(name));
+        if os == Os::Windows
+            && let Some(path) = paths.clone().find(invalid)
+        {
+            return Some((path, "whose name is not possible on Windows".to_owned()));
+        }
+        let ignores_case = matches!(os, Os::Windows | Os::MacOs);
+        let mut seen = BTreeMap::new();
+        let twin = paths.find_map(|path| {
+            let other = seen.insert(path.to_lowercase(), path)?;
+            Some((path.as_str(), format!("the same file as `{other}` on {os}")))
+        });
+        twin.filter(|_| ignores_case)
+    }
+
     /// Returns a file of an app in an archive whose receipt is that of an image, if there is one.
-    pub fn misplaced(&self, receipt: &Receipt) -> Option<&str> {
+    fn misplaced(&self, receipt: &Receipt) -> Option<&str> {
         let top = |name: &&String| name.split('/').next().unwrap_or_default().to_owned();
         let names = self.entries.keys();
         let mut of_apps = names.filter(|name| library::FOLDERS.contains(&top(name).as_str()));
@@ -59,7 +102,7 @@ impl Inspected {
 
     /// Returns a file that is not in the archive, although its receipt says so, if there is one:
     /// the executable of an app, or another file of a bundle.
-    pub fn missing(&self, receipt: &Receipt) -> Option<String> {
+    fn missing(&self, receipt: &Receipt) -> Option<String> {
         let bundle = receipt.bundle.as_ref()?;
         let suffix = receipt.julia.triplet.os().conventions().exe_suffix;
         let executable = |app: &AppRecord| format!("bin/{}{suffix}", app.name);
@@ -385,6 +428,31 @@ pub(crate) mod tests {
         git(&["init", "--quiet"]);
         git(&["-c", "core.autocrlf=false", "add", "."]);
         assert_eq!(inspected.tree, git(&["write-tree"]));
+    }
+
+    #[test]
+    fn names_that_the_system_of_the_archive_cannot_hold_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.tar.gz");
+        let unfit = |names: &[&str], os| {
+            let files: Vec<(&str, &[u8])> = names.iter().map(|name| (*name, &b"x"[..])).collect();
+            tar_gz(&path, &files);
+            let inspected = inspect(&path).unwrap();
+            inspected.unfit(os).map(|(name, _)| name.to_owned())
+        };
+        for name in ["nul.txt", "aux", "a:b", "what?", "end."] {
+            let path = format!("artifacts/0123/{name}");
+            assert_eq!(unfit(&[&path], Os::Windows), Some(path.clone()));
+            for os in [Os::Linux, Os::MacOs, Os::FreeBsd] {
+                assert_eq!(unfit(&[&path], os), None);
+            }
+        }
+        let twins = ["artifacts/0123/Data", "artifacts/0123/data"];
+        for os in [Os::Windows, Os::MacOs] {
+            assert_eq!(unfit(&twins, os).as_deref(), Some(twins[1]));
+        }
+        assert_eq!(unfit(&twins, Os::Linux), None);
+        assert_eq!(unfit(&["artifacts/0123/libx.dll.a"], Os::Windows), None);
     }
 
     #[cfg(unix)]

@@ -310,7 +310,6 @@ fn agree(
         path: archive.to_owned(),
         what,
     };
-    let image = &receipt.image;
     if inspected.receipt != beside {
         return Err(altered(
             "the receipt in it is not the one next to it".to_owned(),
@@ -322,23 +321,9 @@ fn agree(
             receipt.build_id
         )));
     }
-    if let Some(name) = inspected.misplaced(receipt) {
-        return Err(altered(format!(
-            "it holds `{name}`, which belongs to no image"
-        )));
-    }
-    if let Some(name) = inspected.missing(receipt) {
-        return Err(altered(format!(
-            "it lacks `{name}`, which its receipt names"
-        )));
-    }
-    match inspected.entries.get(&receipt.image_path()) {
-        None => Err(altered(format!("the image {} is not in it", image.name))),
-        Some(entry) if entry.sha256 != image.sha256 => Err(altered(format!(
-            "the image in it is {}, and the receipt says {}",
-            entry.sha256, image.sha256
-        ))),
-        Some(_) => Ok(()),
+    match inspected.difference(receipt) {
+        Some(what) => Err(altered(what)),
+        None => Ok(()),
     }
 }
 

@@ -268,18 +268,9 @@ fn unpack(archive: &Path, image: &ReleaseImage, folder: &Path) -> Result<(), Ins
             "its receipt is not the one in the index".to_owned(),
         ));
     }
-    if let Some(name) = inspected.misplaced(&receipt) {
-        return Err(altered(format!("`{name}` in it belongs to no image")));
-    }
-    if let Some(name) = inspected.missing(&receipt) {
-        return Err(altered(format!(
-            "it lacks `{name}`, which its receipt names"
-        )));
-    }
-    match inspected.entries.get(&receipt.image_path()) {
-        Some(entry) if entry.sha256 == image.receipt.image.sha256 => Ok(()),
-        Some(_) => Err(altered("the image in it has another digest".to_owned())),
-        None => Err(altered("there is no image in it".to_owned())),
+    match inspected.difference(&receipt) {
+        Some(what) => Err(altered(what)),
+        None => Ok(()),
     }
 }
 
