@@ -9,13 +9,13 @@ mod support;
 use support::Scratch;
 
 #[test]
-fn a_file_that_julia_included_from_outside_the_package_is_an_input() {
+fn a_file_from_outside_that_julia_included_and_the_path_of_the_package_are_inputs() {
     let outside = tempfile::tempdir().unwrap();
     let shared = outside.path().join("shared.jl");
     let table = outside.path().join("table.txt");
     std::fs::write(&shared, "answer() = 1\n").unwrap();
     std::fs::write(&table, "1\n").unwrap();
-    let scratch = Scratch::new();
+    let mut scratch = Scratch::new();
     // No source names the files in full: only Julia knows them.
     scratch.file("where.txt", &outside.path().display().to_string());
     scratch.file(
@@ -24,7 +24,7 @@ fn a_file_that_julia_included_from_outside_the_package_is_an_input() {
          include(joinpath(folder, string(\"sha\", \"red.jl\")))\n\
          const table = joinpath(folder, string(\"tab\", \"le.txt\"))\n\
          include_dependency(table)\nconst rows = countlines(table)\n\
-         greet(name) = string(name, answer(), rows)\nend\n",
+         greet(name) = string(name, answer(), rows)\nhome() = @__DIR__\nend\n",
     );
     scratch.file(
         "workload.jl",
@@ -49,4 +49,10 @@ fn a_file_that_julia_included_from_outside_the_package_is_an_input() {
     }
     // As it was: the image is the one that was made from these files.
     scratch.sysforge(&["build"]).succeeds();
+    // Its function `home` would answer the path of a folder that is no more.
+    let old = scratch.path("src").display().to_string();
+    scratch.rename("moved");
+    let said = scratch.sysforge(&["build", "--timeout", "1"]).fails(5);
+    let note = format!("the project was moved, and the image contains its old path {old}");
+    assert!(said.contains(&note), "{said}");
 }

@@ -113,6 +113,13 @@ impl Scratch {
         }
     }
 
+    /// Renames the project's folder.
+    pub(crate) fn rename(&mut self, name: &str) {
+        let folder = self.folder.with_file_name(name);
+        std::fs::rename(&self.folder, &folder).unwrap();
+        self.folder = folder;
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sysforge_plan::generation::InteractivePackage;
 use sysforge_plan::plan::RequestedPackage;
+use sysforge_plan::portability::{FoundPath, PathKind, Portability};
 use sysforge_plan::receipt::{ExtensionRecord, StatementCounts, Unreplayed};
 use sysforge_plan::{JuliaOption, Sha256, Step, Task};
 
@@ -119,6 +120,9 @@ pub struct Emitted {
     /// nor to an installed package nor to Julia.
     #[serde(default)]
     pub outside: Vec<OutsideFile>,
+    /// The project's folder; `None` if an earlier Sysforge emitted it.
+    #[serde(default)]
+    pub project: Option<PathBuf>,
 }
 
 /// A file or folder outside of the project and the packages, with its content when Julia read it.
@@ -163,6 +167,20 @@ pub fn changed_outside(root: &Path) -> BTreeSet<PathBuf> {
     let files = emissions.flat_map(|(_, emitted)| emitted.outside);
     let changed = files.filter(OutsideFile::has_changed);
     changed.map(|file| file.path).collect()
+}
+
+/// Returns a path that the last image in the build folder `root` contains although nothing is there any more,
+/// because the project was moved to `project` since: the value of `@__DIR__` in a package, for example.
+/// `portability` describes the image. No fingerprint contains the project's path, because an image without
+/// such paths is the same in every folder.
+pub fn path_before_move(root: &Path, project: &Path, portability: &Portability) -> Option<String> {
+    let (_, emitted) = WorkDir::peek::<Emitted>(root, "emit")?;
+    let before = emitted.project.filter(|before| before != project)?;
+    let is_old = |found: &&FoundPath| {
+        found.kind != PathKind::Source && Path::new(&found.path).starts_with(&before)
+    };
+    let old = portability.paths.iter().find(is_old);
+    old.map(|found| found.path.clone())
 }
 
 /// Returns the files that no other part of the fingerprint covers.
@@ -510,6 +528,7 @@ fn finish(
         wall_ms: u64::try_from(finished.wall.as_millis()).unwrap_or(u64::MAX),
         artifacts: surroundings.artifacts(),
         outside: outside(context, &surroundings),
+        project: Some(context.project.clone()),
         depots: surroundings.depots,
         loaded: surroundings.loaded,
         extensions: surroundings.extensions,

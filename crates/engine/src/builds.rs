@@ -244,7 +244,10 @@ impl Builds {
             let size = || std::fs::metadata(image).map(|image| image.len());
             let is_here = self.purpose == Purpose::Archives
                 || size().is_ok_and(|size| known.iter().any(|(_, r)| r.image.size == size));
-            !outside_changed && is_here
+            let mut receipts = known.iter().map(|(_, receipt)| receipt);
+            !outside_changed
+                && is_here
+                && !receipts.any(|receipt| planned.contains_old_path(engine, build, receipt))
         }))
     }
 }

@@ -17,7 +17,7 @@ use sysforge_plan::memory::Multiple;
 use sysforge_plan::plan::{Build, PlanError, PlannedJulia, Versions};
 use sysforge_plan::receipt::JuliaOrigin;
 use sysforge_plan::release::choose::Kind;
-use sysforge_plan::{Config, Plan, Request, Triplet, memory};
+use sysforge_plan::{Config, Plan, Receipt, Request, Triplet, memory};
 use sysforge_publish::install::Installed;
 
 use crate::engine::Engine;
@@ -169,6 +169,15 @@ impl Planned {
     pub fn outside_changed(&self, engine: &Engine, build: &Build) -> bool {
         let folder = engine.build_folder_of(&self.files.folder);
         !emit::changed_outside(&folder.join(build.id.as_str())).is_empty()
+    }
+
+    /// Whether the last image of `build`, whose receipt this is, contains a path of the folder in which the
+    /// project was then and is no more.
+    pub fn contains_old_path(&self, engine: &Engine, build: &Build, receipt: &Receipt) -> bool {
+        let project = &self.files.folder;
+        let root = engine.build_folder_of(project).join(build.id.as_str());
+        let portability = receipt.check.portability.as_ref();
+        portability.is_some_and(|found| emit::path_before_move(&root, project, found).is_some())
     }
 
     /// Refuses options that cannot be used, before anything that takes long.

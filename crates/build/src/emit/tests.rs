@@ -279,3 +279,42 @@ fn a_file_added_to_a_folder_that_a_package_depends_on_is_noticed() {
     std::fs::remove_dir_all(&folder).unwrap();
     assert!(noted.has_changed());
 }
+
+#[tokio::test]
+async fn an_image_with_paths_of_the_project_is_out_of_date_in_another_folder() {
+    let bench = bench((1, 10));
+    let emitted = run(&bench, &["a"], false).await.unwrap();
+    let work = &bench.context.work;
+    let record = |emitted: &Emitted| {
+        let fingerprint = Fingerprint::default();
+        work.record("emit", &fingerprint, &[], emitted).unwrap();
+    };
+    record(&emitted);
+    let project = bench.context.project.clone();
+    let found = |kind, path: PathBuf| Portability {
+        paths: vec![FoundPath {
+            kind,
+            path: path.display().to_string(),
+            times: 1,
+            needed: Some(false),
+        }],
+        ..Portability::default()
+    };
+    let old = found(PathKind::MaybeNeeded, project.join("src"));
+    let before =
+        |project: &Path, found: &Portability| path_before_move(work.root(), project, found);
+    let moved = Path::new("/moved");
+    assert_eq!(before(moved, &old), Some(old.paths[0].path.clone()));
+    assert_eq!(before(&project, &old), None);
+    // A backtrace may show it, and a path of something else stays where it is.
+    let source = found(PathKind::Source, project.join("src/X.jl"));
+    assert_eq!(before(moved, &source), None);
+    let other = found(PathKind::MaybeNeeded, "/usr/share/dict".into());
+    assert_eq!(before(moved, &other), None);
+    // An earlier Sysforge recorded no folder.
+    record(&Emitted {
+        project: None,
+        ..emitted
+    });
+    assert_eq!(before(moved, &old), None);
+}

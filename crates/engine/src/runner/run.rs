@@ -8,6 +8,7 @@ use sysforge_build::inputs::Fingerprint;
 use sysforge_build::measure::Measured;
 use sysforge_build::rounds::{Traced, Trial, worth_a_round};
 use sysforge_build::trace::On;
+use sysforge_build::workdir::WorkDir;
 use sysforge_pack::Packed;
 use sysforge_plan::link::Linked;
 use sysforge_plan::receipt::CheckRecord;
@@ -29,7 +30,7 @@ impl BuildRunner<'_> {
     /// to date, unless `force` is set.
     pub async fn make_image(&mut self, force: bool) -> Result<(), Failure> {
         self.find_linker()?;
-        let force = force || self.outside_changed();
+        let force = force || self.outside_changed() || self.was_moved();
         self.ask_for_interface().await?;
         let fingerprint = self.fingerprints.trace();
         let mut traced = match self.load_cached::<Traced>(Step::Trace, &fingerprint, force) {
@@ -87,6 +88,20 @@ impl BuildRunner<'_> {
             self.engine.reporter.note(text);
         }
         !changed.is_empty()
+    }
+
+    /// Whether the last image contains a path of the folder in which the project was then and is no more.
+    fn was_moved(&self) -> bool {
+        let (root, project) = (self.context.work.root(), &self.context.project);
+        let old = WorkDir::peek::<Checked>(root, "check").and_then(|(_, checked)| {
+            let portability = checked.check.portability?;
+            emit::path_before_move(root, project, &portability)
+        });
+        if let Some(path) = &old {
+            let text = format!("the project was moved, and the image contains its old path {path}");
+            self.engine.reporter.note(text);
+        }
+        old.is_some()
     }
 
     /// Replays the recorded statements in a running Julia and runs the workloads there, to find the
