@@ -29,7 +29,7 @@ mod report;
 
 use attempt::{Attempt, crash};
 pub use error::EmitError;
-pub use rehearse::rehearse;
+pub use rehearse::{Rehearsed, rehearse};
 use report::At;
 
 const LAUNCHER: &str = include_str!("julia/launch.jl");

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, HashSet};
 use serde::{Deserialize, Serialize};
 use sysforge_plan::statements::Ignored;
 
+use crate::emit::Rehearsed;
+
 /// The statements for an image.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Traced {
@@ -43,14 +45,13 @@ pub fn worth_a_round(residuals: &[String], costs_ms: &BTreeMap<String, f64>) -> 
     !residuals.is_empty() && costs.is_none_or(|costs| costs.iter().sum::<f64>() >= WORTH_MS)
 }
 
-/// What is compiled while the workloads run in a process on the image, in which statements were
-/// replayed before.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The workloads in a process on the image, in which statements were replayed before.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trial {
     /// After the statements that the last emission replayed.
-    pub as_emitted: Vec<String>,
+    pub as_emitted: Rehearsed,
     /// After those of the next emission.
-    pub as_planned: Vec<String>,
+    pub as_planned: Rehearsed,
 }
 
 impl Trial {
@@ -61,11 +62,25 @@ impl Trial {
     /// that exists in a running Julia gets lost in the image, and would be lost again. If the process
     /// does not compile a residual at all, nothing is known about it.
     pub fn cured(&self, residuals: &[String]) -> Vec<String> {
-        let before: HashSet<&String> = self.as_emitted.iter().collect();
-        let after: HashSet<&String> = self.as_planned.iter().collect();
+        let before: HashSet<&String> = self.as_emitted.compiled.iter().collect();
+        let after: HashSet<&String> = self.as_planned.compiled.iter().collect();
         let residuals = residuals.iter();
         let cured = residuals.filter(|text| before.contains(text) && !after.contains(text));
         cured.cloned().collect()
+    }
+
+    /// Returns how much faster a workload starts after another emission, in milliseconds: the most of all
+    /// workloads and kinds of output. This is what the cured residuals cost, on every Julia; the costs that
+    /// a recording names exist since Julia 1.12.
+    pub fn saved_ms(&self) -> f64 {
+        let runs = self.as_emitted.run_ms.iter().zip(&self.as_planned.run_ms);
+        runs.map(|(before, after)| before - after)
+            .fold(0.0, f64::max)
+    }
+
+    /// Returns whether what is saved justifies another emission.
+    pub fn is_worth_a_round(&self) -> bool {
+        self.saved_ms() >= WORTH_MS
     }
 }
 
@@ -138,6 +153,26 @@ mod tests {
         list.iter().map(|text| (*text).to_owned()).collect()
     }
 
+    fn rehearsed(compiled: &[&str], run_ms: &[f64]) -> Rehearsed {
+        Rehearsed {
+            compiled: texts(compiled),
+            run_ms: run_ms.to_vec(),
+        }
+    }
+
+    #[test]
+    fn an_emission_that_saves_less_than_anyone_notices_is_not_made() {
+        let trial = |before: &[f64], after: &[f64]| Trial {
+            as_emitted: rehearsed(&["curable"], before),
+            as_planned: rehearsed(&[], after),
+        };
+        assert!(!trial(&[200.0, 90.0], &[170.0, 60.0]).is_worth_a_round());
+        // Users start one workload with one kind of output: nobody saves the sum.
+        assert!(trial(&[200.0, 90.0], &[170.0, 20.0]).is_worth_a_round());
+        // Another process was busy.
+        assert!(!trial(&[100.0], &[500.0]).is_worth_a_round());
+    }
+
     #[test]
     fn what_is_new_is_added_and_what_does_not_help_is_marked() {
         let traced = Traced {
@@ -154,8 +189,8 @@ mod tests {
     #[test]
     fn only_a_residual_that_a_trial_removes_is_worth_an_emission() {
         let trial = Trial {
-            as_emitted: texts(&["curable", "stubborn", "the trial's own"]),
-            as_planned: texts(&["stubborn", "another of the trial's own"]),
+            as_emitted: rehearsed(&["curable", "stubborn", "the trial's own"], &[]),
+            as_planned: rehearsed(&["stubborn", "another of the trial's own"], &[]),
         };
         // The process compiles neither "lost in the image" nor "not reached", whatever is replayed.
         let residuals = texts(&["curable", "stubborn", "lost in the image", "not reached"]);

@@ -17,16 +17,24 @@ use crate::trace::On;
 /// start of the workload in the recording, because replaying also records statements.
 const MARK: &str = "sysforge_workload_begins";
 
+/// What the workloads did after statements were replayed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rehearsed {
+    /// The statements that they still compiled.
+    pub compiled: Vec<String>,
+    /// How long each of them ran, compilation included, with each kind of output, in milliseconds.
+    pub run_ms: Vec<f64>,
+}
+
 /// Replays the statements of `emission` and runs each workload with each kind of output, each in
-/// its own process. Returns what is still compiled, or `None` if a process fails and nothing is
-/// known.
+/// its own process. Returns `None` if a process fails and nothing is known.
 pub async fn rehearse(
     context: &Context,
     emission: &Emission<'_>,
     on: On<'_>,
     workloads: &[Script],
     outputs: &[OutputKind],
-) -> Option<Vec<String>> {
+) -> Option<Rehearsed> {
     let work = &context.work;
     write_scripts(work).ok()?;
     let list = records(emission, &report::LeftOut::new());
@@ -37,7 +45,7 @@ pub async fn rehearse(
     });
     let runs: Vec<_> = runs.collect();
     let cpus = usize::try_from(context.julia.cpu_threads).unwrap_or(1);
-    let recordings: Vec<Option<String>> = stream::iter(&runs)
+    let recordings: Vec<Option<(String, f64)>> = stream::iter(&runs)
         .map(|(index, workload, output)| {
             let name = format!("rehearsal-{index}-{}", output.word());
             one(context, emission, on, workload, *output, &list, name)
@@ -45,11 +53,16 @@ pub async fn rehearse(
         .buffered(cpus.max(1))
         .collect()
         .await;
-    let recordings: Option<Vec<String>> = recordings.into_iter().collect();
-    Some(statements::parse(&recordings?.concat()))
+    let recordings: Option<Vec<(String, f64)>> = recordings.into_iter().collect();
+    let (recordings, run_ms): (Vec<_>, Vec<_>) = recordings?.into_iter().unzip();
+    Some(Rehearsed {
+        compiled: statements::parse(&recordings.concat()),
+        run_ms,
+    })
 }
 
-/// Runs one process and returns what it compiled since the workload began.
+/// Runs one process. Returns what it compiled since the workload began, and how long the workload
+/// ran, in milliseconds.
 async fn one(
     context: &Context,
     emission: &Emission<'_>,
@@ -58,20 +71,25 @@ async fn one(
     output: OutputKind,
     list: &Path,
     name: String,
-) -> Option<String> {
+) -> Option<(String, f64)> {
     let work = &context.work;
-    let recording = work.path(format!("{name}.jl"));
-    let report = work.path(format!("{name}.tsv"));
-    work.forget(&[&format!("{name}.jl"), &format!("{name}.tsv")])
-        .ok()?;
+    let files = ["jl", "tsv", "ms"].map(|extension| format!("{name}.{extension}"));
+    work.forget(&files.each_ref().map(String::as_str)).ok()?;
+    let [recording, report, run_time] = files.map(|file| work.path(file));
     let mut job = job(context, emission, list, &report, Kind::Trial);
     let words = std::iter::once(workload.path.display().to_string()).chain(workload.args.clone());
-    job.push_str("rehearse");
-    for word in words {
-        job.push('\t');
-        job.extend(word.chars().flat_map(escape));
+    let run_time_path = run_time.display().to_string();
+    for (key, values) in [
+        ("rehearse", words.collect::<Vec<_>>()),
+        ("run-time", vec![run_time_path]),
+    ] {
+        job.push_str(key);
+        for value in values {
+            job.push('\t');
+            job.extend(value.chars().flat_map(escape));
+        }
+        job.push('\n');
     }
-    job.push('\n');
     let job = work.write(&format!("{name}.job"), &job).ok()?;
     let program = match on {
         On::Base => {
@@ -112,9 +130,13 @@ async fn one(
         failed("the workload was not reached".to_owned());
         return None;
     };
+    let run_time = sysforge_files::read_text(&run_time)
+        .map_err(|error| failed(error.to_string()))
+        .ok()?;
+    let run_ms = run_time.trim().parse().ok()?;
     let count = statements::parse(&workload).len();
     task.done(format!("{} still compiled", counted(count, "statement")));
-    Some(workload)
+    Some((workload, run_ms))
 }
 
 /// Returns the lines after the mark, or `None` if it was not reached.

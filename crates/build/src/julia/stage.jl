@@ -146,6 +146,9 @@ Base.include(@__MODULE__, joinpath(@__DIR__, "script.jl"))
 @noinline sysforge_workload_begins(count) = (count[] += 1)
 for fields in values_of("rehearse")
     Base.invokelatest(sysforge_workload_begins, Ref(0))
+    # A workload may end Julia.
+    result, began = value_of("run-time"), time_ns()
+    atexit(() -> write(result, string((time_ns() - began) / 1e6)))
     run_script(Main, fields[1], fields[2:end])
 end
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use sysforge_build::emit::{self, Emission, Emitted};
+use sysforge_build::emit::{self, Emission, Emitted, Rehearsed};
 use sysforge_build::inputs::Fingerprint;
 use sysforge_build::measure::Measured;
 use sysforge_build::rounds::{Traced, Trial, worth_a_round};
@@ -114,8 +114,8 @@ impl BuildRunner<'_> {
         }
         traced.rehearsed = true;
         // One kind of output suffices: how a type is printed does not depend on the output.
-        if let Some(still) = self.rehearse(traced, On::Base, &[OutputKind::Pipe]).await {
-            traced.mark_ineffective(&still);
+        if let Some(run) = self.rehearse(traced, On::Base, &[OutputKind::Pipe]).await {
+            traced.mark_ineffective(&run.compiled);
         }
         // The record keeps its fingerprint: nothing was traced again.
         let work = &self.context.work;
@@ -123,14 +123,13 @@ impl BuildRunner<'_> {
         Ok(work.record("trace", &fingerprint, &[], traced)?)
     }
 
-    /// Returns the statements that the workloads still compile after these statements were
-    /// replayed; `None` if that is not known.
+    /// Replays statements, and returns what the workloads do after that; `None` if that is not known.
     async fn rehearse(
         &self,
         traced: &Traced,
         on: On<'_>,
         outputs: &[OutputKind],
-    ) -> Option<Vec<String>> {
+    ) -> Option<Rehearsed> {
         let workloads = self.workloads();
         let statements = traced.of_workloads();
         if workloads.is_empty() {
@@ -169,7 +168,10 @@ impl BuildRunner<'_> {
         let image = self.image();
         let last = last.only(residuals);
         let as_emitted = self.rehearse(&last, On::Image(&image), outputs).await?;
-        if !residuals.iter().any(|text| as_emitted.contains(text)) {
+        if !residuals
+            .iter()
+            .any(|text| as_emitted.compiled.contains(text))
+        {
             // Nothing is left that the statements of the next emission could remove.
             return Some(Trial::default());
         }
@@ -219,16 +221,22 @@ impl BuildRunner<'_> {
             .iter()
             .filter(|one| !one.residuals.is_empty());
         let outputs: Vec<OutputKind> = with_residuals.map(|one| one.output).collect();
-        let cured = match self.trial(traced, &next, &curable, &outputs).await {
-            Some(trial) => trial.cured(&curable),
-            None => Vec::new(),
-        };
-        let Some(next) = traced.next(&cured, &record.rounds) else {
+        let trial = self.trial(traced, &next, &curable, &outputs).await;
+        let trial = trial.unwrap_or_default();
+        let Some(next) = traced.next(&trial.cured(&curable), &record.rounds) else {
             reporter.note(format!(
                 "running the workloads still compiles {left}, and nothing that was tried helps"
             ));
             return Ok(None);
         };
+        if !trial.is_worth_a_round() {
+            reporter.note(format!(
+                "running the workloads still compiles {left}; another emission would save {:.0} ms \
+                 of each run, which is not worth it",
+                trial.saved_ms()
+            ));
+            return Ok(None);
+        }
         reporter.note(format!(
             "running the workloads still compiles {left}: once more, with {} added and {} tried in \
              other ways",
