@@ -122,8 +122,8 @@ pub async fn compare(
 /// Measures one new process that only starts, and one that runs the workloads.
 async fn sample(runner: &mut BuildRunner<'_>, image: Option<&Path>) -> Result<Sample, Failure> {
     let startup = startup::startup(&runner.context, image).await?;
-    let packages = &runner.build.packages;
-    let measured = measure(&runner.context, image, packages, &runner.workloads()).await?;
+    let (packages, workloads) = (runner.packages(), runner.workloads());
+    let measured = measure(&runner.context, image, packages, &workloads).await?;
     runner.warn_of_unmeasured(&measured.unmeasured);
     Ok(Sample {
         startup_s: startup.as_secs_f64(),

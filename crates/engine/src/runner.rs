@@ -253,7 +253,7 @@ impl<'a> BuildRunner<'a> {
         })
     }
 
-    /// Fails if the linker is missing, before anything that takes long.
+    /// Fails if the linker is missing, before any slow step.
     fn find_linker(&self) -> Result<(), Failure> {
         let Context {
             julia,
@@ -307,6 +307,11 @@ impl<'a> BuildRunner<'a> {
     pub fn image_name(&self) -> String {
         let extension = self.build.triplet.os().conventions().library_extension;
         format!("{}.{extension}", self.build.id)
+    }
+
+    /// Returns the packages in the image.
+    pub fn packages(&self) -> &[RequestedPackage] {
+        &self.packages
     }
 
     /// Returns the path of the linked image.

@@ -136,7 +136,7 @@ impl BuildRunner<'_> {
             return None;
         }
         let emission = Emission {
-            packages: &self.build.packages,
+            packages: &self.packages,
             import_into_main: self.options.emit.import_into_main,
             interactive: &[],
             code: None,
@@ -225,7 +225,7 @@ impl BuildRunner<'_> {
         let trial = trial.unwrap_or_default();
         let Some(next) = traced.next(&trial.cured(&curable), &record.rounds) else {
             reporter.note(format!(
-                "running the workloads still compiles {left}, and nothing that was tried helps"
+                "running the workloads still compiles {left}, and no other reading of the statements helps"
             ));
             return Ok(None);
         };
