@@ -325,10 +325,10 @@ impl Acquirer {
     }
 
     fn wanted_toolchain(&self, published: &Published) -> Result<Wanted, Error> {
-        let url = published.url.parse().map_err(|_| Error::NoSuchJulia {
-            request: published.url.to_owned(),
-            hint: "its address in the table is wrong; please report this".to_owned(),
-        })?;
+        let url = published
+            .url
+            .parse()
+            .map_err(|_| Error::ToolchainUrl { url: published.url })?;
         // Toolchains come from their own servers; a mirror may provide them under their file names.
         let location = match &self.toolchains {
             Some(folder) => Location::File(folder.join(published.file_name())),

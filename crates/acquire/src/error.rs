@@ -38,8 +38,8 @@ pub enum Error {
     },
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    #[error("{what} is not what it should be: it has no `{missing}`")]
-    NotAJulia { what: String, missing: String },
+    #[error("{what} does not contain `{missing}`")]
+    MissingFile { what: String, missing: String },
     #[error("cannot {doing} `{}`", path.display())]
     Io {
         /// What failed, as a verb.
@@ -66,6 +66,8 @@ pub enum Error {
     NoNightly { triplet: Triplet },
     #[error("no Julia was found for the request `{request}`")]
     NoSuchJulia { request: String, hint: String },
+    #[error("the built-in address of a toolchain is not valid: {url}")]
+    ToolchainUrl { url: &'static str },
     #[error("{what} is not in the store, and `--offline` does not allow fetching it")]
     Offline { what: String },
     #[error("`{mirror}` is not a mirror: {} does not exist", .missing.display())]
@@ -117,6 +119,7 @@ impl Explain for Error {
             Self::Unpack { source, .. } => source.class(),
             Self::NoJulia(source) => source.class(),
             Self::Signature(source) => source.class(),
+            Self::ToolchainUrl { .. } => Class::Bug,
             Self::NoNightly { .. } | Self::NoSuchJulia { .. } | Self::NoMirror { .. } => {
                 Class::Usage
             }
@@ -135,7 +138,7 @@ impl Explain for Error {
                 "do not use this mirror: only a mirror that is a folder may name files of this machine"
             }
             Self::Unpack { source, .. } => return source.hints(),
-            Self::NotAJulia { .. } => {
+            Self::MissingFile { .. } => {
                 "nothing was kept; is this the archive of a Julia release, or of a toolchain?"
             }
             Self::Io { source, .. } => return io_hint(source).into_iter().collect(),
@@ -147,6 +150,7 @@ impl Explain for Error {
             Self::NoJulia(source) => return source.hints(),
             Self::Signature(source) => return source.hints(),
             Self::NoMirror { .. } => crate::mirror::HINT,
+            Self::ToolchainUrl { .. } => "it is wrong in Sysforge's table; please report this",
             Self::NoNightly { .. } => "ask for a release, for instance `release` or `rc`",
             Self::NoSuchJulia { hint, .. } => return vec![hint.clone()],
             Self::Offline { .. } => {

@@ -347,7 +347,7 @@ fn unpack_and_commit_blocking(
 
 fn check_contents(wanted: &Wanted, tree: &Path) -> Result<(), Error> {
     match &wanted.must_have {
-        Some(name) if !tree.join(name).is_file() => Err(Error::NotAJulia {
+        Some(name) if !tree.join(name).is_file() => Err(Error::MissingFile {
             what: wanted.what.clone(),
             missing: name.clone(),
         }),

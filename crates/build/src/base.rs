@@ -53,7 +53,7 @@ impl Explain for BaseError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::NoSources { .. } => vec![
-                "leave `base` away, or write `base = \"shipped\"`, to build on the sysimage that \
+                "remove `base`, or write `base = \"shipped\"`, to build on the sysimage that \
                  this Julia ships"
                     .to_owned(),
             ],

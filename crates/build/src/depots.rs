@@ -165,7 +165,7 @@ impl Depots {
     }
 }
 
-/// Returns why a folder is no registry, if it is none.
+/// Returns why a folder is not a registry, if it is not one.
 fn registry_problem(folder: &Path) -> Option<String> {
     const NAME: &str = "Registry.toml";
     let text = match sysforge_files::read_text(folder.join(NAME)) {

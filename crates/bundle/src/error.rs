@@ -59,6 +59,8 @@ pub enum BundleError {
         #[source]
         source: Box<ProcessError>,
     },
+    #[error("the list of functions that Julia wrote cannot be read")]
+    InterfaceFile(#[source] serde_json::Error),
     #[error(transparent)]
     NoLibraryOf(#[from] InterfaceError),
     #[error("a library cannot be called `{name}`: Julia has {}", .file.display())]
@@ -127,7 +129,7 @@ impl Explain for BundleError {
             Self::Process { source, .. } => source.class_or(Class::Check),
             Self::Traced { source, .. } => source.class_or(Class::Julia),
             Self::Archive(_) => Class::Machine,
-            Self::Died(_) => Class::Bug,
+            Self::Died(_) | Self::InterfaceFile(_) => Class::Bug,
         }
     }
 
@@ -138,7 +140,9 @@ impl Explain for BundleError {
             Self::NoLibrary { .. } => hint(
                 "install the library on this system, or use a package that brings it as an artifact",
             ),
-            Self::Library { .. } | Self::Died(_) | Self::Archive(_) => Vec::new(),
+            Self::Library { .. } | Self::Died(_) | Self::InterfaceFile(_) | Self::Archive(_) => {
+                Vec::new()
+            }
             Self::NoArtifact(_) => {
                 hint("`sysforge instantiate --force` installs the artifacts of the packages again")
             }

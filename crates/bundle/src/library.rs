@@ -113,7 +113,7 @@ impl Library {
         })?;
         let text = sysforge_files::read_text(&output).map_err(BundleError::io("read", &output))?;
         let interface: Interface =
-            serde_json::from_str(&text).map_err(|error| BundleError::Archive(error.into()))?;
+            serde_json::from_str(&text).map_err(BundleError::InterfaceFile)?;
         interface.check(&self.package)?;
         self.calls(&interface)?;
         Ok(interface)

@@ -126,7 +126,7 @@ impl Engine {
         host.ok_or(EngineError::Platform { arch, os })
     }
 
-    /// Makes sure, before anything that takes long, that the store and the build directory that the
+    /// Makes sure, before any slow step, that the store and the build directory that the
     /// user has named are folders or can become folders. The default ones may be unusable: there
     /// are others.
     pub fn require_folders(&self) -> Result<(), EngineError> {

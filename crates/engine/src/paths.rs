@@ -26,7 +26,7 @@ pub fn absolute(path: &Path) -> PathBuf {
     resolved
 }
 
-/// Makes sure, before anything that takes long, that files can be created in this folder, or in the
+/// Makes sure, before any slow step, that files can be created in this folder, or in the
 /// nearest existing folder above it.
 pub fn require_writable_folder(folder: &Path) -> Result<(), EngineError> {
     let exists = |path: &&Path| path.symlink_metadata().is_ok();
@@ -37,7 +37,7 @@ pub fn require_writable_folder(folder: &Path) -> Result<(), EngineError> {
     tried.map_err(PathError::wrap("write", folder, EngineError::Path))
 }
 
-/// Makes sure, before anything that takes long, that this is a folder or can become one: that
+/// Makes sure, before any slow step, that this is a folder or can become one: that
 /// neither it nor a part of its path is a file.
 pub fn require_folder(folder: &Path) -> Result<(), EngineError> {
     let found = folder.ancestors().find_map(|path| path.metadata().ok());
@@ -50,7 +50,7 @@ pub fn require_folder(folder: &Path) -> Result<(), EngineError> {
     }
 }
 
-/// Makes sure, before anything that takes long, that this file can be written.
+/// Makes sure, before any slow step, that this file can be written.
 pub fn require_writable_file(path: &Path) -> Result<(), EngineError> {
     let unwritable = PathError::wrap("write", path, EngineError::Path);
     if path.is_dir() {
@@ -75,7 +75,7 @@ pub(crate) fn require_no_device(path: &Path) -> Result<(), EngineError> {
     Err(PathError::wrap("write", path, EngineError::Path)(error))
 }
 
-/// Makes sure, before anything that takes long, that this file can be read.
+/// Makes sure, before any slow step, that this file can be read.
 pub fn require_readable_file(path: &Path) -> Result<(), EngineError> {
     let read = std::fs::File::open(path).and_then(|mut file| {
         // A folder can be opened, but not read.

@@ -180,7 +180,7 @@ impl Planned {
         portability.is_some_and(|found| emit::path_before_move(&root, project, found).is_some())
     }
 
-    /// Refuses options that cannot be used, before anything that takes long.
+    /// Refuses options that cannot be used, before any slow step.
     pub fn check_options(
         &self,
         engine: &Engine,

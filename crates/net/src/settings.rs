@@ -62,7 +62,7 @@ pub struct Retries {
     pub without_progress: u32,
     /// Maximum number of attempts in total.
     pub total: u32,
-    /// Maximum number of consecutive attempts that stall: each takes as long as
+    /// Maximum number of attempts that stall since the last new byte: each takes as long as
     /// [`Network::stall_time`].
     pub stalls: u32,
     /// The first delay; each further delay is about twice as long.

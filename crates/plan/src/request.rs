@@ -291,7 +291,7 @@ impl Request {
     }
 }
 
-/// Returns the request that was probably meant by a text that is none: forms of other tools, such as
+/// Returns the request that was probably meant by a text that is not a request: forms of other tools, such as
 /// `+1.10` of juliaup, `==1.10` and `1.9-1.10`, or the nearest word.
 fn meant(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();

@@ -75,7 +75,7 @@ macro_rules! as_string {
 }
 pub(crate) use as_string;
 
-/// Returns a value as indented JSON with a final newline. A value that is no JSON is empty.
+/// Returns a value as indented JSON with a final newline. A value that JSON cannot express is empty.
 pub fn json(value: &impl Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');

@@ -117,8 +117,8 @@ impl Inspected {
 /// The name of the receipt inside every archive.
 pub const RECEIPT: &str = "receipt.json";
 
-/// Maximum size of a receipt, in bytes; a real one has some kilobytes.
-const RECEIPT_LIMIT: u64 = 64 << 20;
+/// Maximum size of a receipt, in bytes. Most have some kilobytes, and those with many statements some megabytes.
+pub(crate) const RECEIPT_LIMIT: u64 = 64 << 20;
 
 /// Inspects an archive.
 ///

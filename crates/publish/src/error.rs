@@ -327,7 +327,7 @@ impl Explain for PublishError {
                     return explain::io_hint(source).into_iter().collect();
                 }
                 SigningError::Missing(_) => {
-                    "ask its maker for a signed release, or leave out `--verify-key` to trust the \
+                    "ask its publisher for a signed release, or leave out `--verify-key` to trust the \
                      digests alone"
                 }
                 SigningError::Bad { .. } => "do not use it: tell the maintainer of the release",

@@ -144,7 +144,7 @@ fn errors_about_wrong_content_say_that_nothing_was_kept() {
             "nothing was kept. Either the file was damaged",
         ),
         (
-            Error::NotAJulia {
+            Error::MissingFile {
                 what: what(),
                 missing: "bin/julia".to_owned(),
             },

@@ -130,7 +130,7 @@ async fn an_archive_without_a_julia_or_with_a_path_outside_leaves_nothing_behind
             .await
             .unwrap_err();
         assert!(
-            matches!(error, Error::NotAJulia { .. } | Error::Unpack { .. }),
+            matches!(error, Error::MissingFile { .. } | Error::Unpack { .. }),
             "{error:?}"
         );
         bench.assert_empty();

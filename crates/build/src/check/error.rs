@@ -65,7 +65,7 @@ impl Explain for CheckError {
             ),
             Self::Baseline { source } => or(
                 source.hints(),
-                "mend the workload first: `julia --startup-file=no --project` with it must end well",
+                "correct the workload first: `julia --startup-file=no --project` must run it without an error",
             ),
             Self::OtherCpu { .. } => vec![
                 "check it on a machine that has such a CPU, or build for one that all have: \

@@ -19,7 +19,7 @@ pub enum EmitError {
         #[source]
         source: Box<ProcessError>,
     },
-    #[error("Julia ended well but wrote no object file")]
+    #[error("Julia succeeded but wrote no object file")]
     NoObject { log: PathBuf },
     #[error("`{script}` ended Julia while the image was being emitted")]
     EndedByScript {
@@ -83,7 +83,7 @@ impl Explain for EmitError {
                     .to_owned(),
             ],
             Self::Strict { .. } => {
-                vec!["leave `strict` away to build without them; the receipt lists each".to_owned()]
+                vec!["remove `strict` to build without them; the receipt lists each".to_owned()]
             }
             Self::WorkDir(error) => error.hints(),
             Self::Report { source, .. } => explain::io_hint(source).into_iter().collect(),

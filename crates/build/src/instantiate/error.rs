@@ -32,7 +32,7 @@ pub enum InstantiateError {
         #[source]
         source: std::io::Error,
     },
-    #[error("SYSFORGE_PKG_AUTH has a login, but `{server}` is no package server")]
+    #[error("SYSFORGE_PKG_AUTH is set, but `{server}` is not a package server")]
     AuthWithoutServer { server: String },
     #[error("the source of `{name}` is {}, which {found}", .folder.display())]
     Source {

@@ -99,7 +99,7 @@ pub enum LinkError {
     NoImage { linker: String },
     #[error("the image could not be signed")]
     Unsigned(#[source] Box<ProcessError>),
-    #[error("{linker} made an image that is no good: {}", together(.findings))]
+    #[error("{linker} made an image that is not valid: {}", together(.findings))]
     Rejected {
         linker: String,
         findings: Vec<Finding>,
@@ -207,7 +207,7 @@ impl Explain for LinkError {
                 "mark the function with `Base.@ccallable` in a package of the image".to_owned(),
             ],
             Self::MissingLibrary { triplet, .. } => vec![format!(
-                "this is no Julia for {triplet}, or an incomplete one: install it again, or name \
+                "this is not a Julia for {triplet}, or an incomplete one: install it again, or name \
                  another with `--julia PATH`"
             )],
             Self::ForeignLibrary { .. } => vec![

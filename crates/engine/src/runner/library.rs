@@ -44,7 +44,7 @@ pub(super) fn planned(build: &Build, config: &Config) -> Result<Option<Library>,
 
 impl BuildRunner<'_> {
     /// Asks Julia for the functions of the library, if there is one, unless nothing changed since
-    /// the last time. Runs before anything that takes long.
+    /// the last time. Runs before any slow step.
     pub(super) async fn ask_for_interface(&mut self) -> Result<(), Failure> {
         let (Some(library), None) = (&self.library, &self.interface) else {
             return Ok(());

@@ -38,7 +38,7 @@ pub struct Attempts {
     rules: Retries,
     made: u32,
     stalled: u32,
-    /// How many of the last attempts found no server.
+    /// The attempts that found no server since the last failure of another kind, stalls aside.
     without_server: u32,
     delays: ExponentialBackoff,
     reporter: Option<Reporter>,

@@ -191,7 +191,7 @@ impl Config {
         Some((key, message))
     }
 
-    /// Returns a registry that is no address, and the message, if there is one.
+    /// Returns a registry that is not an address, and the message, if there is one.
     fn registry(&self) -> Option<OfKey> {
         let is_address = |url: &str| url.contains([':', '/', '\\']) || url.starts_with(['.', '~']);
         let name = self.registries.iter().find(|url| !is_address(url))?;

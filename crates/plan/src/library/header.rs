@@ -115,7 +115,10 @@ impl Writer<'_> {
     /// Returns the declaration of a function, or why it cannot be declared.
     fn declare(&mut self, function: &Function) -> Result<String, String> {
         if !is_usable(&function.name) {
-            return Err(format!("`{}` is no name of a function in C", function.name));
+            return Err(format!(
+                "`{}` is not a valid name of a function in C",
+                function.name
+            ));
         }
         let result = self.of_value(&function.result, "its result")?;
         let mut parameters = Vec::new();

@@ -26,7 +26,9 @@ pub enum PlanError {
         "there is nothing to put into the image: the project has no dependencies and is no package"
     )]
     NothingToBuild,
-    #[error("it is not known which package {what} is made from: the project itself is no package")]
+    #[error(
+        "it is not known which package {what} is made from: the project itself is not a package"
+    )]
     NoAppPackage { what: String },
     #[error("the library `{library}` has no version, and neither has the project")]
     NoLibraryVersion { library: String },

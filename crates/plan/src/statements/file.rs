@@ -215,7 +215,7 @@ impl<'a> Reader<'a> {
         at
     }
 
-    /// Takes note of an expression that is no statement.
+    /// Records an expression that is not a statement.
     fn other(&mut self, start: usize, end: usize) {
         let line = self.line(start);
         if let Some(names) = self.assigned(start, end) {

@@ -34,10 +34,6 @@ const SCHEMA: &str = "sysforge-installed/1";
 /// Maximum size of a note or a launcher, in bytes; both have some hundred bytes.
 pub(super) const NOTE_LIMIT: u64 = 1 << 20;
 
-/// Maximum size of a receipt, in bytes. It has some kilobytes, or some megabytes with many
-/// statements.
-const RECEIPT_LIMIT: u64 = 64 << 20;
-
 /// The folder of downloads.
 const PARTIAL: &str = ".partial";
 
@@ -182,7 +178,10 @@ impl Installed {
 
     /// Returns the packages in it, as its receipt lists them; empty if the receipt cannot be read.
     pub fn packages(&self) -> Vec<PackageRecord> {
-        let bytes = read_regular(&self.folder().join(archive::RECEIPT), RECEIPT_LIMIT);
+        let bytes = read_regular(
+            &self.folder().join(archive::RECEIPT),
+            archive::RECEIPT_LIMIT,
+        );
         let receipt = bytes.ok().and_then(|bytes| Receipt::from_json(bytes).ok());
         receipt.map_or_else(Vec::new, |receipt| receipt.packages)
     }
