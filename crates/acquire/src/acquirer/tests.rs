@@ -178,7 +178,7 @@ async fn an_archive_without_the_compiler_is_refused() {
         assert!(
             error
                 .to_string()
-                .ends_with(&format!("it has no `{}`", published.compiler)),
+                .ends_with(&format!("does not contain `{}`", published.compiler)),
             "{error}"
         );
         assert!(bench.names_in("toolchain").is_empty());
