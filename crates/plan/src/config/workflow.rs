@@ -94,7 +94,7 @@ impl Workflow {
         {
             return Some((
                 "tags",
-                format!("`{}` is not a pattern of tags", tag.escape_debug()),
+                format!("`{}` is no glob of tags", tag.escape_debug()),
             ));
         }
         let fields = self.schedule.split_whitespace().count();
@@ -121,7 +121,7 @@ impl Workflow {
             return Some((
                 "environment",
                 format!(
-                    "`{}` is not a valid name of an environment",
+                    "`{}` is no name of an environment",
                     shortened(environment, 60)
                 ),
             ));
@@ -146,10 +146,7 @@ impl Tool {
         let plain = |c: char| c.is_ascii_alphanumeric() || ".-+_".contains(c);
         let version = self.version.as_deref().unwrap_or("0");
         if version.is_empty() || !version.chars().all(plain) {
-            return Some((
-                "version",
-                format!("`{version}` is not a version of Sysforge"),
-            ));
+            return Some(("version", format!("`{version}` is no version of Sysforge")));
         }
         let from = self.from.as_deref().unwrap_or("https://");
         let web = from.starts_with("https://") || from.starts_with("http://");
@@ -157,7 +154,7 @@ impl Tool {
             return Some((
                 "from",
                 format!(
-                    "`{}` is not a valid address of a release's files",
+                    "`{}` is no address of a release's files",
                     shortened(from, 60)
                 ),
             ));
@@ -167,7 +164,7 @@ impl Tool {
         if source.is_empty() || !inside || !source.chars().all(|c| plain(c) || c == '/') {
             return Some((
                 "source",
-                format!("`{source}` is not a folder of this repository, written with `/`"),
+                format!("`{source}` is no folder of this repository, written with `/`"),
             ));
         }
         None
