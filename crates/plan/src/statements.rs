@@ -276,6 +276,14 @@ mod tests {
     }
 
     #[test]
+    fn another_expression_on_the_line_of_a_used_assignment_is_still_reported() {
+        let found = read("T = Int; other(1); precompile(f, (T,))\n");
+        assert_eq!(found.statements.len(), 1, "{found:?}");
+        let ignored: Vec<_> = found.ignored.iter().map(|i| &*i.text).collect();
+        assert_eq!(ignored, ["other(1)"]);
+    }
+
+    #[test]
     fn a_statement_takes_along_tuple_assignments_and_imports() {
         let text = "using A: B as C, D\nimport E.F\nusing G\nconst a, b = Int, Char\n\
                     (c, d) = a, C\n\

@@ -43,7 +43,8 @@ pub(super) fn read(text: &str) -> Recording {
     let mut reader = Reader {
         text,
         at: 0,
-        found: Recording::default(),
+        statements: Vec::new(),
+        ignored: Vec::new(),
         bindings: Vec::new(),
         depth: 0,
         counted: (0, 1),
@@ -56,7 +57,14 @@ pub(super) fn read(text: &str) -> Recording {
         reader.ignore(reader.at, reader.at + word.len(), "no block is open here");
         reader.at += word.len();
     }
-    reader.found
+    Recording {
+        statements: reader.statements,
+        ignored: reader
+            .ignored
+            .into_iter()
+            .map(|(_, ignored)| ignored)
+            .collect(),
+    }
 }
 
 /// Where a block ended.
@@ -85,8 +93,8 @@ struct Binding<'a> {
     names: Vec<&'a str>,
     /// The assignment.
     text: String,
-    /// Its line.
-    line: usize,
+    /// The offset of the expression.
+    start: usize,
     /// Whether calling it may call `precompile`: a function, or another name for `precompile`.
     precompiles: bool,
 }
@@ -94,7 +102,9 @@ struct Binding<'a> {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
-    found: Recording,
+    statements: Vec<String>,
+    /// Other expressions, each with its offset.
+    ignored: Vec<(usize, Ignored)>,
     /// The assignments in the blocks that are open.
     bindings: Vec<Binding<'a>>,
     /// How many blocks are open.
@@ -191,12 +201,11 @@ impl<'a> Reader<'a> {
 
     /// Takes note of a definition of names.
     fn bind(&mut self, names: Vec<&'a str>, start: usize, end: usize, precompiles: bool) {
-        let line = self.line(start);
         let text = self.text[start..end].trim_start_matches("const ").trim();
         self.bindings.push(Binding {
             names,
             text: text.to_owned(),
-            line,
+            start,
             precompiles,
         });
     }
@@ -217,7 +226,6 @@ impl<'a> Reader<'a> {
 
     /// Records an expression that is not a statement.
     fn other(&mut self, start: usize, end: usize) {
-        let line = self.line(start);
         if let Some(names) = self.assigned(start, end) {
             self.bind(names, start, end, false);
         }
@@ -231,7 +239,7 @@ impl<'a> Reader<'a> {
             self.bindings.push(Binding {
                 names: vec![name],
                 text: format!("{name} = {path}"),
-                line,
+                start,
                 precompiles: path == "Base.precompile",
             });
         }
@@ -676,14 +684,13 @@ impl<'a> Reader<'a> {
         let needed = self.needed(&statement);
         if !needed.is_empty() {
             let texts: Vec<_> = needed.iter().map(|binding| &*binding.text).collect();
-            let lines: Vec<usize> = needed.iter().map(|binding| binding.line).collect();
+            let starts: Vec<usize> = needed.iter().map(|binding| binding.start).collect();
             let before = texts.join("\n");
             statement = format!("let\n{before}\n{statement}\nend");
             // They are part of a statement now.
-            let ignored = &mut self.found.ignored;
-            ignored.retain(|ignored| !lines.contains(&ignored.line));
+            self.ignored.retain(|(start, _)| !starts.contains(start));
         }
-        self.found.statements.push(statement);
+        self.statements.push(statement);
     }
 
     /// Returns the line of an offset.
@@ -705,12 +712,13 @@ impl<'a> Reader<'a> {
             shown.push('…');
         }
         let line = self.line(start);
-        self.found.ignored.push(Ignored {
+        let ignored = Ignored {
             file: String::new(),
             line,
             text: shown,
             reason: reason.to_owned(),
-        });
+        };
+        self.ignored.push((start, ignored));
     }
 }
 
