@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempPath;
 
@@ -78,8 +78,9 @@ fn write_whole_with_mode(
         _ => Path::new("."),
     };
     create_folders(folder)?;
+    remove_abandoned(folder, SystemTime::now());
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".sysforge-");
+    builder.prefix(PREFIX).suffix(SUFFIX);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -90,6 +91,31 @@ fn write_whole_with_mode(
     let mut temporary = builder.tempfile_in(folder)?;
     fill(temporary.as_file_mut())?;
     persist(temporary.into_temp_path(), path)
+}
+
+/// How the names of temporary files begin and end.
+const PREFIX: &str = ".sysforge-";
+const SUFFIX: &str = ".tmp";
+
+/// The age from which a temporary file belongs to no running process: files are renamed within seconds.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// Removes the temporary files of killed processes from a folder. Errors are ignored; the next call tries
+/// again.
+fn remove_abandoned(folder: &Path, now: SystemTime) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_ours = name.starts_with(PREFIX) && name.ends_with(SUFFIX);
+        // The entry itself: a link of this name is not followed.
+        let metadata = is_ours.then(|| entry.metadata().ok()).flatten();
+        let written = metadata.filter(fs::Metadata::is_file);
+        let written = written.and_then(|file| file.modified().ok());
+        let age = written.and_then(|written| now.duration_since(written).ok());
+        if age.is_some_and(|age| age >= ABANDONED) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn persist(mut temporary: TempPath, path: &Path) -> io::Result<()> {
@@ -179,6 +205,26 @@ mod tests {
         write_whole(&path, b"one").unwrap_err();
         assert_eq!(names(folder.path()), ["folder"]);
         sync_folder(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn the_temporary_file_of_a_killed_process_is_removed_by_a_later_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = folder.path().join(".sysforge-aB3dEf.tmp");
+        fs::write(&left, "ha").unwrap();
+        // Files of other purposes, whose names begin alike.
+        fs::write(folder.path().join(".sysforge-files"), "").unwrap();
+        write_whole(&folder.path().join("file"), b"one").unwrap();
+        assert!(left.exists(), "another process may be writing it");
+        let hour_ago = SystemTime::now() - ABANDONED;
+        for name in [".sysforge-aB3dEf.tmp", ".sysforge-files"] {
+            let file = File::options().write(true).open(folder.path().join(name));
+            file.unwrap().set_modified(hour_ago).unwrap();
+        }
+        write_whole(&folder.path().join("file"), b"two").unwrap();
+        let mut names = names(folder.path());
+        names.sort();
+        assert_eq!(names, [".sysforge-files", "file"]);
     }
 
     #[cfg(unix)]

@@ -2,7 +2,7 @@
 //! attempt can resume.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -63,9 +63,15 @@ impl Partial {
             url: url.to_owned(),
             validator: validator.map(str::to_owned),
         };
+        // A note that is cut short is no note, so it needs no temporary file, which a killed process would
+        // leave behind.
         let json = serde_json::to_vec(&note).map_err(io::Error::other);
-        json.and_then(|json| sysforge_files::write_whole(&self.note, &json))
-            .map_err(Error::io("write", &self.note))?;
+        json.and_then(|json| {
+            let mut file = sysforge_files::open_or_create(&self.note)?;
+            file.set_len(0)?;
+            file.write_all(&json)
+        })
+        .map_err(Error::io("write", &self.note))?;
         Ok(file)
     }
 
