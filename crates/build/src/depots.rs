@@ -9,11 +9,10 @@ use std::path::{Path, PathBuf};
 use sysforge_plan::JuliaFacts;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::manifest::Manifest;
-
+use sysforge_plan::secret::without_logins;
 use sysforge_process::Environment;
 
 use crate::overrides;
-use crate::secrets;
 
 pub use prune::{Pruned, prune};
 
@@ -232,7 +231,7 @@ pub fn sources(missing: &[MissingPackage], server: Option<&str>) -> Vec<(String,
     let mut sources: Vec<(String, Vec<String>)> = Vec::new();
     for package in missing {
         let source = match (&package.repo, server) {
-            (Some(repo), _) => secrets::without_logins(repo),
+            (Some(repo), _) => without_logins(repo),
             (None, Some(server)) => server.to_owned(),
             (None, None) => "their git repositories".to_owned(),
         };

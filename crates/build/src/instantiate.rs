@@ -25,6 +25,7 @@ use sysforge_plan::manifest::Manifest;
 use sysforge_plan::plan::Versions;
 use sysforge_plan::project::PROJECT_NAMES;
 use sysforge_plan::receipt::{PackageRecord, PreferenceRecord};
+use sysforge_plan::secret::without_logins;
 use sysforge_plan::{Class, Explain, Sha256, Step, Task};
 use sysforge_process::{Environment, Program};
 
@@ -132,14 +133,14 @@ impl Instantiated {
         };
         if !self.resolved {
             let text = sysforge_files::read_text(file).map_err(folder::io("read", file))?;
-            return Ok(Some(secrets::without_logins(&text)));
+            return Ok(Some(without_logins(&text)));
         }
         let table = folder::table(file)?;
         let located = Located {
             table: &table,
             folder: project,
         };
-        Ok(Some(secrets::without_logins(&with_relative_paths(located))))
+        Ok(Some(without_logins(&with_relative_paths(located))))
     }
 
     /// Returns the packages whose precompile caches a trace needs: name and UUID. Precompiling them

@@ -24,7 +24,7 @@ pub mod probe;
 pub mod rounds;
 pub mod scan;
 pub mod script;
-pub mod secrets;
+mod secrets;
 pub mod sections;
 pub mod session;
 pub mod startup;

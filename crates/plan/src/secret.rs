@@ -1,6 +1,8 @@
-//! Credentials that cannot be printed accidentally in an error, a log or a trace.
+//! Credentials that cannot be printed accidentally in an error, a log or a trace, and the logins in
+//! addresses.
 
 use std::fmt;
+use std::ops::Range;
 
 /// A credential. `Debug` hides it, and there is no `Display`: only [`Secret::reveal`] exposes it.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,9 +36,99 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A user name of this length is a token. A shorter one without a password, as in
+/// `ssh://git@host`, is a generic account.
+const SHORTEST_TOKEN: usize = 20;
+
+/// A login in an address: `USER:PASSWORD` or a token, as in `https://TOKEN@host`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login<'a> {
+    /// The place of the login and the `@` after it, in bytes of the text.
+    pub range: Range<usize>,
+    user: &'a str,
+    password: Option<&'a str>,
+}
+
+impl<'a> Login<'a> {
+    /// Returns the secret parts: the password, and the user name if it is a token
+    /// (`TOKEN:x-oauth-basic@host`).
+    pub fn secrets(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let token = (self.user.len() >= SHORTEST_TOKEN).then_some(self.user);
+        self.password.into_iter().chain(token)
+    }
+}
+
+/// Returns the logins in the addresses of a text, without the names of generic accounts.
+pub fn logins(text: &str) -> impl Iterator<Item = Login<'_>> {
+    text.match_indices("://").filter_map(|(at, separator)| {
+        let start = at + separator.len();
+        let rest = &text[start..];
+        let end = rest.find(|c: char| c.is_whitespace() || "/?#\"".contains(c));
+        let (login, _) = rest[..end.unwrap_or(rest.len())].rsplit_once('@')?;
+        let (user, password) = match login.split_once(':') {
+            Some((user, password)) => (user, Some(password)),
+            None => (login, None),
+        };
+        let range = start..start + login.len() + 1;
+        (password.is_some() || user.len() >= SHORTEST_TOKEN).then_some(Login {
+            range,
+            user,
+            password,
+        })
+    })
+}
+
+/// Returns the text without the logins in its addresses.
+pub fn without_logins(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut end = 0;
+    for login in logins(text) {
+        shown.push_str(&text[end..login.range.start]);
+        end = login.range.end;
+    }
+    shown.push_str(&text[end..]);
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_shown_without_logins() {
+        for (text, expected) in [
+            ("https://a/b", "https://a/b"),
+            ("x = \"https://me:pw@a/b\"", "x = \"https://a/b\""),
+            ("https://ghp_0123456789abcdefghij@a/b", "https://a/b"),
+            (
+                "ssh://git@a/b and https://u:p@c",
+                "ssh://git@a/b and https://c",
+            ),
+            ("https://a/@b:c", "https://a/@b:c"),
+            ("http://me:a,b;c'd@proxy", "http://proxy"),
+            ("https://me:pw@a,https://me:pw@b", "https://a,https://b"),
+            ("https://", "https://"),
+        ] {
+            assert_eq!(without_logins(text), expected);
+        }
+    }
+
+    #[test]
+    fn passwords_and_tokens_are_secret_and_account_names_are_not() {
+        let token = "ghp_0123456789abcdefghij";
+        for (text, secrets) in [
+            ("http://me:hunter22@proxy".to_owned(), vec!["hunter22"]),
+            (format!("https://{token}@host"), vec![token]),
+            (
+                format!("https://{token}:x-oauth-basic@host"),
+                vec!["x-oauth-basic", token],
+            ),
+            ("ssh://git@host https://host".to_owned(), vec![]),
+        ] {
+            let found: Vec<&str> = logins(&text).flat_map(|login| login.secrets()).collect();
+            assert_eq!(found, secrets, "{text}");
+        }
+    }
 
     #[test]
     fn a_secret_does_not_show_in_debug_output() {

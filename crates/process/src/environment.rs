@@ -7,6 +7,8 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
+use sysforge_plan::secret::logins;
+
 /// The environment variables of a child process.
 #[derive(Clone, Default)]
 pub struct Environment {
@@ -249,31 +251,23 @@ fn is_secret(name: &OsStr, value: &OsStr) -> bool {
         || SECRET_WORDS.iter().any(|word| name.contains(word))
         || SECRET_SUFFIXES.iter().any(|ending| name.ends_with(ending))
         || SECRET_PREFIXES.iter().any(|start| name.starts_with(start))
-        || holds_login(&value.to_string_lossy())
+        || has_private_address(&value.to_string_lossy())
 }
 
-/// Returns whether a text contains an address with credentials (`scheme://USER:PASSWORD@HOST`, or
-/// only a token), or an address whose query contains a signature.
-fn holds_login(text: &str) -> bool {
-    let mut rest = text;
-    while let Some((_, address)) = rest.split_once("://") {
-        let end = address.find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|'));
-        let address = &address[..end.unwrap_or(address.len())];
-        let authority = address.split(['/', '?', '#']).next().unwrap_or_default();
-        // A user name alone, as in `ssh://git@host`, is not a secret.
-        let user = authority.rsplit_once('@').map(|(user, _)| user);
-        let is_login = user.is_some_and(|user| user.contains(':') || user.len() >= 20);
-        let query = address.split_once('?').map_or("", |(_, query)| query);
-        let signs = query.split('&').any(|pair| {
-            let key = pair.split('=').next().unwrap_or_default().to_lowercase();
-            SIGNATURE_PARAMETERS.iter().any(|word| key.contains(word))
-        });
-        if is_login || signs {
-            return true;
-        }
-        rest = &rest[rest.find("://").map_or(rest.len(), |at| at + 3)..];
-    }
-    false
+/// Returns whether a text contains an address with a login, or one whose query contains a signature.
+fn has_private_address(text: &str) -> bool {
+    logins(text).next().is_some()
+        || text.split("://").skip(1).any(|address| {
+            let address = address
+                .split(char::is_whitespace)
+                .next()
+                .unwrap_or_default();
+            let query = address.split_once('?').map_or("", |(_, query)| query);
+            query.split('&').any(|pair| {
+                let key = pair.split('=').next().unwrap_or_default().to_lowercase();
+                SIGNATURE_PARAMETERS.iter().any(|word| key.contains(word))
+            })
+        })
 }
 
 /// Query parameters that grant access to anyone who has the address.
@@ -366,6 +360,7 @@ mod tests {
             ("https://store.example/julia?sig=abc&se=2026", true),
             ("https://store.example/julia?X-Amz-Signature=abc", true),
             ("a=http://plain, b=https://me:secret@host/", true),
+            ("http://me:sec,re;t@proxy:3128", true),
             ("http://proxy:3128", false),
             ("ssh://git@host/r.git", false),
             ("https://pkg.julialang.org", false),

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sysforge_plan::secret::without_logins;
 use sysforge_process::Environment;
 
 use super::InstantiateError;
-use crate::secrets::without_logins;
 
 /// A server that sends nothing for this long has stalled.
 const STALLED: Duration = Duration::from_secs(60);

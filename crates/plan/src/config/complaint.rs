@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::workload::Workload;
 use super::{Config, Override, WorkloadEnvironment, app, library};
+use crate::secret::{logins, without_logins};
 use crate::text::{CpuTargets, CpuTier, ImageName, PackageName, Rule, is_deceptive, shortened};
 use crate::toml_error::TomlError;
 
@@ -206,8 +207,9 @@ impl Config {
     }
 
     fn password(&self) -> Option<OfKey> {
-        let url = self.registries.iter().find(|url| has_credentials(url))?;
-        let shown = url.split_once('@').map_or("", |(_, host)| host);
+        let has_login = |url: &&String| logins(url).next().is_some();
+        let shown = without_logins(self.registries.iter().find(has_login)?);
+        let shown = shown.split_once("://").map_or("", |(_, host)| host);
         let message = format!(
             "the address of the registry at {shown} contains a password: leave it out, and let \
              git's credential helper or the ssh agent supply it"
@@ -262,16 +264,6 @@ impl Config {
         let message = format!("`{label}` is not a valid runner label for {triplet}");
         Some(("runner", message).into())
     }
-}
-
-/// Returns whether an address contains a password (`https://user:secret@host`).
-fn has_credentials(url: &str) -> bool {
-    let Some((_, rest)) = url.split_once("://") else {
-        return false;
-    };
-    let authority = rest.split('/').next().unwrap_or_default();
-    let user = authority.rsplit_once('@').map(|(user, _)| user);
-    user.is_some_and(|user| user.contains(':'))
 }
 
 /// Returns the offset of the `index`th table with this header.
