@@ -149,7 +149,7 @@ async fn request_catalogue(
     } else {
         fetcher.network.retries
     };
-    let mut attempts = Attempts::new(&rules, Some(fetcher.reporter.clone()));
+    let mut attempts = Attempts::new(&rules, fetcher.reporter.clone());
     loop {
         let mut request = fetcher.client.get(url.clone());
         if have_old {

@@ -447,6 +447,11 @@ impl Installer<'_> {
     /// Installs an image that was just published into a temporary folder: its bytes must be those
     /// that were uploaded, and it must load. Does nothing if this machine has no Julia that an
     /// image is for.
+    ///
+    /// # Errors
+    ///
+    /// If the release cannot be read, a Julia of the store cannot be queried, no temporary folder
+    /// can be created, or the image differs from its index or does not load.
     pub async fn try_published(&self, source: Source) -> Result<(), Failure> {
         let request = InstallRequest::new(source);
         let (release, index) = just_published(&request.source, &self.options).await?;
@@ -488,6 +493,11 @@ impl Installer<'_> {
     }
 
     /// Removes an image. A juliaup channel that cannot be removed is a warning.
+    ///
+    /// # Errors
+    ///
+    /// If the image or one of its launchers cannot be removed. On Windows, this is so while a Julia
+    /// runs with the image.
     pub async fn remove(&self, image: &Installed) -> Result<(), Failure> {
         let surroundings = self.engine.surroundings(&[]);
         let juliaup = self.juliaup();
@@ -552,6 +562,10 @@ pub fn rows(images: &[Installed]) -> Vec<Vec<String>> {
 }
 
 /// Parses keys; each text is a key or the path of a file that contains one.
+///
+/// # Errors
+///
+/// If a file cannot be read, or a text or the content of a file is not a minisign public key.
 pub fn keys(given: &[String]) -> Result<Vec<PublicKey>, Failure> {
     let read = |text: &String| {
         let path = Path::new(text);
@@ -575,6 +589,11 @@ pub fn keys(given: &[String]) -> Result<Vec<PublicKey>, Failure> {
 }
 
 /// Parses the repository or the site URL that a signature must name.
+///
+/// # Errors
+///
+/// [`InstallError::Source`] if it is not a source, or is a folder; also if a location in storage is
+/// not valid.
 pub fn signed_for(text: &str) -> Result<SignedFor, Failure> {
     let (repository, site) = match Source::parse(text, |_| false)? {
         Source::GitHub { repository, .. } => (Some(repository), None),
@@ -636,7 +655,7 @@ async fn just_published(
         };
         match opened.await {
             Err(InstallError::NoRelease(_)) if tokio::time::Instant::now() < end => {
-                tokio::time::sleep(options.timing.backoff).await;
+                tokio::time::sleep(options.timing.retries.first_delay).await;
             }
             opened => return opened,
         }

@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sysforge_net::header::RANGE;
-use sysforge_net::{Address, BodyReader, Limits, RequestBuilder, Response, read_body};
+use sysforge_net::{
+    Address, BodyReader, FailedAttempts, Limits, RequestBuilder, Response, read_body,
+};
 use sysforge_plan::digest::Hasher;
 use sysforge_plan::{Sha256, Task};
 
 use crate::error::PublishError;
+use crate::host::Timing;
 use crate::host::failure::{Failure, of_net, transport};
-use crate::host::{Attempts, Timing};
 use crate::local::{CHUNK, at};
 
 /// The target of downloaded bytes.
@@ -149,9 +151,6 @@ impl<'a> Sink<'a> {
 /// Number of bytes that an attempt must receive before it stalls to count as progress.
 const PROGRESS: u64 = 1 << 20;
 
-/// Maximum number of attempts in total, whatever the progress of each.
-const MOST_ATTEMPTS: u32 = 100;
-
 /// Reads a file completely, in as many attempts as `timing` allows. An attempt that received bytes
 /// does not count, unless they came too slowly.
 pub(crate) async fn read(
@@ -185,8 +184,8 @@ pub(crate) async fn read_until(
     timing: &Timing,
     is_final: impl Fn(&Failure) -> bool,
 ) -> Result<(), Failure> {
-    let mut attempts = Attempts::default();
-    for made in 1.. {
+    let mut failed = FailedAttempts::default();
+    loop {
         let before = sink.position();
         match read_on(request(), sink, timing).await {
             Ok(()) => return Ok(()),
@@ -198,16 +197,15 @@ pub(crate) async fn read_until(
                     _ => 1,
                 };
                 if came >= least {
-                    attempts.progressed();
+                    failed.progressed();
                 }
-                if attempts.is_last(&failure, timing) || made >= MOST_ATTEMPTS {
+                if timing.is_last(&mut failed, &failure) {
                     return Err(failure);
                 }
-                timing.pause(attempts, &failure).await?;
+                timing.pause(failed, &failure).await?;
             }
         }
     }
-    Err(Failure::Stalled(timing.stall))
 }
 
 /// Maximum size of an error page, in bytes; real ones have some kilobytes.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use backon::{BackoffBuilder, ExponentialBuilder};
 use reqwest::header::{DATE, HeaderMap, IF_RANGE, RANGE, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use sysforge_plan::Reporter;
@@ -32,35 +32,98 @@ impl From<Error> for Failure {
     }
 }
 
-/// The attempts at one operation. Progress allows further attempts, up to a limit.
+/// The kinds of failures that have limits of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// No server was reached.
+    NoServer,
+    /// The server sent nothing for too long.
+    Stalled,
+    /// Any other.
+    Other,
+}
+
+/// The failed attempts at one operation, which progress makes forgotten.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FailedAttempts {
+    total: u32,
+    without_progress: u32,
+    stalled: u32,
+    /// Those that reached no server since the last failure of another kind, stalls aside.
+    without_server: u32,
+}
+
+impl FailedAttempts {
+    /// Returns how many attempts have failed in total.
+    pub fn total(self) -> u32 {
+        self.total
+    }
+
+    /// Records that an attempt made progress before it failed, so that more attempts are allowed.
+    pub fn progressed(&mut self) {
+        self.without_progress = 0;
+        self.stalled = 0;
+    }
+
+    /// Counts a failed attempt. Returns whether it was the last one that `rules` allow.
+    pub fn count(&mut self, cause: Cause, rules: &Retries) -> bool {
+        self.total += 1;
+        self.without_progress += 1;
+        match cause {
+            Cause::NoServer => self.without_server += 1,
+            Cause::Stalled => self.stalled += 1,
+            Cause::Other => self.without_server = 0,
+        }
+        self.total >= rules.total
+            || self.without_progress >= rules.without_progress
+            || self.stalled >= rules.stalls
+            || self.without_server >= ATTEMPTS_WITHOUT_SERVER
+    }
+
+    /// Returns the delay before the next attempt.
+    pub fn delay(self, rules: &Retries) -> Duration {
+        ExponentialBuilder::default()
+            .with_min_delay(rules.first_delay)
+            .with_max_delay(rules.longest_delay)
+            .without_max_times()
+            // Runners that failed at the same time must not retry at the same time.
+            .with_jitter()
+            .build()
+            .nth(self.without_progress.saturating_sub(1) as usize)
+            .unwrap_or(rules.longest_delay)
+    }
+}
+
+/// Waits before the next attempt. A delay that people notice is reported, with the failure's `words`.
+pub async fn pause(delay: Duration, words: &str, reporter: &Reporter) {
+    tracing::debug!(ms = delay.as_millis(), reason = words, "retry");
+    if delay >= Duration::from_secs(1) {
+        reporter.note(format!("{words}; trying again in {} s", delay.as_secs()));
+    }
+    tokio::time::sleep(delay).await;
+}
+
+/// The attempts at one operation.
 #[derive(Debug)]
 pub struct Attempts {
     rules: Retries,
-    made: u32,
-    stalled: u32,
-    /// The attempts that found no server since the last failure of another kind, stalls aside.
-    without_server: u32,
-    delays: ExponentialBackoff,
-    reporter: Option<Reporter>,
+    failed: FailedAttempts,
+    reporter: Reporter,
 }
 
 impl Attempts {
     /// Creates attempts that follow these rules. Each retry is reported to `reporter`.
-    pub fn new(rules: &Retries, reporter: Option<Reporter>) -> Self {
+    pub fn new(rules: &Retries, reporter: Reporter) -> Self {
         Self {
             rules: *rules,
-            made: 0,
-            stalled: 0,
-            without_server: 0,
-            delays: delays(rules),
+            failed: FailedAttempts::default(),
             reporter,
         }
     }
 
     /// Records that new bytes arrived.
     pub fn progressed(&mut self) {
-        self.delays = delays(&self.rules);
-        self.stalled = 0;
+        self.failed.progressed();
     }
 
     /// Waits until the next attempt.
@@ -70,35 +133,28 @@ impl Attempts {
     /// The failure, if another attempt would not help.
     pub async fn wait_after(&mut self, failure: Failure) -> Result<(), Error> {
         let Failure { error, retry_after } = failure;
-        self.made += 1;
         if !error.is_transient() {
             return Err(error);
         }
-        match error {
-            Error::NoServer { .. } => self.without_server += 1,
-            Error::Stalled { .. } => self.stalled += 1,
-            _ => self.without_server = 0,
-        }
-        let enough = self.made >= self.rules.total
-            || self.stalled >= self.rules.stalls
-            || self.without_server >= ATTEMPTS_WITHOUT_SERVER;
-        let delay = match self.delays.next() {
-            Some(delay) if !enough => delay,
-            _ if self.made == 1 => return Err(error),
-            _ => {
+        let cause = match error {
+            Error::NoServer { .. } => Cause::NoServer,
+            Error::Stalled { .. } => Cause::Stalled,
+            _ => Cause::Other,
+        };
+        let is_last = self.failed.count(cause, &self.rules);
+        let attempts = self.failed.total();
+        match is_last {
+            true if attempts == 1 => return Err(error),
+            true => {
                 return Err(Error::GaveUp {
-                    attempts: self.made,
+                    attempts,
                     last: Box::new(error),
                 });
             }
-        };
+            false => {}
+        }
+        let delay = self.failed.delay(&self.rules);
         let words = error.to_string();
-        tracing::debug!(
-            attempt = self.made,
-            ms = delay.as_millis(),
-            reason = words,
-            "retry"
-        );
         let delay = match (retry_after, error) {
             (None, _) => delay,
             (Some(wait), _) if wait <= self.rules.longest_wait => wait.max(delay),
@@ -111,25 +167,9 @@ impl Attempts {
             }
             (Some(_), error) => return Err(error),
         };
-        // Shorter delays are not reported: they end before anyone reads the message.
-        if let Some(reporter) = &self.reporter
-            && delay >= Duration::from_secs(1)
-        {
-            reporter.note(format!("{words}; trying again in {} s", delay.as_secs()));
-        }
-        tokio::time::sleep(delay).await;
+        pause(delay, &words, &self.reporter).await;
         Ok(())
     }
-}
-
-fn delays(rules: &Retries) -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(rules.first_delay)
-        .with_max_delay(rules.longest_delay)
-        .with_max_times(rules.without_progress.saturating_sub(1) as usize)
-        // Runners that failed at the same time must not retry at the same time.
-        .with_jitter()
-        .build()
 }
 
 impl Fetcher {
@@ -232,7 +272,7 @@ mod tests {
             longest_delay: Duration::ZERO,
             ..Retries::default()
         };
-        Attempts::new(&rules, None)
+        Attempts::new(&rules, Reporter::silent())
     }
 
     fn url() -> String {

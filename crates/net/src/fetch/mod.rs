@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use url::Url;
 
-pub use attempt::{Attempts, Failure, retry_after, server_time};
+pub use attempt::{Attempts, Cause, FailedAttempts, Failure, pause, retry_after, server_time};
 use range::{ContentRange, validator};
 use span::Span;
 
@@ -64,13 +64,18 @@ pub struct Opened {
 impl Fetcher {
     /// Requests a file, starting at byte `offset` if the server's file still matches the validator
     /// `known`.
+    ///
+    /// # Errors
+    ///
+    /// If no attempt gets a successful response, or the response is for another range than
+    /// requested ([`Error::WrongRange`]).
     pub async fn open(
         &self,
         url: &Url,
         mut offset: u64,
         mut known: Option<String>,
     ) -> Result<Opened, Error> {
-        let mut attempts = Attempts::new(&self.network.retries, Some(self.reporter.clone()));
+        let mut attempts = Attempts::new(&self.network.retries, self.reporter.clone());
         let mut in_parts = self.network.connections > 1;
         loop {
             let end = in_parts.then(|| offset + self.network.range_bytes);

@@ -51,7 +51,7 @@ impl Span {
     ) -> Result<(), Error> {
         let mut attempts = {
             let fetcher = &self.fetcher;
-            Attempts::new(&fetcher.network.retries, Some(fetcher.reporter.clone()))
+            Attempts::new(&fetcher.network.retries, fetcher.reporter.clone())
         };
         let mut pending = first.map(|response| (response, 0));
         loop {

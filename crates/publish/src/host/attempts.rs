@@ -1,8 +1,8 @@
-//! How often a request is attempted, and the time limits and pauses of all hosts.
+//! The time limits and pauses of all hosts.
 
 use std::time::Duration;
 
-use sysforge_net::ATTEMPTS_WITHOUT_SERVER;
+use sysforge_net::{ATTEMPTS_WITHOUT_SERVER, Cause, FailedAttempts, Retries};
 use sysforge_plan::Reporter;
 
 use super::failure::Failure;
@@ -14,17 +14,8 @@ pub struct Timing {
     pub stall: Duration,
     /// Maximum time of a request for metadata.
     pub request: Duration,
-    /// The pause after the first failure; it doubles with each further one.
-    pub backoff: Duration,
-    /// The longest such pause.
-    pub backoff_limit: Duration,
-    /// Maximum number of attempts at a request.
-    pub attempts: u32,
-    /// Maximum number of attempts at a request that end without any progress. Each takes as long as
-    /// `stall` or `request`, so this is less than `attempts`.
-    pub stalls: u32,
-    /// Maximum time to wait if the host asks for it.
-    pub wait_limit: Duration,
+    /// How often a request is attempted, and the delays between the attempts.
+    pub retries: Retries,
     /// The pause after a secondary rate limit, if the host does not state one.
     pub limited: Duration,
     /// The interval between a publisher's signs of life.
@@ -44,11 +35,14 @@ impl Default for Timing {
         Self {
             stall: Duration::from_secs(60),
             request: Duration::from_secs(60),
-            backoff: Duration::from_secs(1),
-            backoff_limit: Duration::from_secs(30),
-            attempts: 8,
-            stalls: 3,
-            wait_limit: Duration::from_secs(15 * 60),
+            retries: Retries {
+                without_progress: 8,
+                total: 100,
+                stalls: 3,
+                first_delay: Duration::from_secs(1),
+                longest_delay: Duration::from_secs(30),
+                longest_wait: Duration::from_secs(15 * 60),
+            },
             limited: Duration::from_secs(60),
             beat: Duration::from_secs(15),
             dead: Duration::from_secs(75),
@@ -59,92 +53,50 @@ impl Default for Timing {
     }
 }
 
-/// Shorter pauses are not reported.
-const FELT: Duration = Duration::from_secs(1);
-
-/// The failed attempts at a request.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Attempts {
-    made: u32,
-    stalled: u32,
-    /// The number of consecutive attempts that reached no server.
-    without_server: u32,
-}
-
-impl Attempts {
-    /// Counts an attempt that failed for a reason that is not a [`Failure`].
-    pub(crate) fn count(&mut self) {
-        self.made += 1;
-    }
-
-    /// Returns the number of failed attempts.
-    pub(crate) fn made(self) -> u32 {
-        self.made
-    }
-
-    /// Notes that an attempt made progress before it failed, so that more attempts are allowed.
-    pub(crate) fn progressed(&mut self) {
-        *self = Self::default();
-    }
-
-    /// Counts a failure. Returns whether it was the last: another attempt would not help, or the
-    /// limit is reached.
-    pub(crate) fn is_last(&mut self, failure: &Failure, timing: &Timing) -> bool {
-        self.made += 1;
-        match failure {
-            Failure::NoServer(_) => self.without_server += 1,
-            Failure::Stalled(_) => self.stalled += 1,
-            _ => self.without_server = 0,
-        }
-        !failure.is_passing()
-            || self.made >= timing.attempts
-            || self.stalled >= timing.stalls
-            || self.without_server >= ATTEMPTS_WITHOUT_SERVER
-    }
-}
-
 impl Timing {
+    /// Counts a failed attempt. Returns whether it was the last: another one would not help, or the
+    /// limit is reached.
+    pub(crate) fn is_last(&self, failed: &mut FailedAttempts, failure: &Failure) -> bool {
+        let cause = match failure {
+            Failure::NoServer(_) => Cause::NoServer,
+            Failure::Stalled(_) => Cause::Stalled,
+            _ => Cause::Other,
+        };
+        failed.count(cause, &self.retries) || !failure.is_passing()
+    }
+
     /// Returns the number of attempts in total if this failure is the last.
     pub(crate) fn attempts_until(&self, last: &Failure) -> u32 {
-        match last {
-            Failure::Stalled(_) => self.attempts.min(self.stalls),
-            Failure::NoServer(_) => self.attempts.min(ATTEMPTS_WITHOUT_SERVER),
-            _ => self.attempts,
-        }
+        let most = match last {
+            Failure::Stalled(_) => self.retries.stalls,
+            Failure::NoServer(_) => ATTEMPTS_WITHOUT_SERVER,
+            _ => u32::MAX,
+        };
+        self.retries.without_progress.min(most)
     }
 
-    /// Pauses after a failed attempt: for the time that the host asks for, or twice as long as the
-    /// last time.
+    /// Pauses after a failed attempt: for the time that the host asks for, or longer than the last
+    /// time.
     ///
     /// # Errors
     ///
     /// The failure itself, if the host asks to wait for longer than the limit.
-    pub(crate) async fn pause(&self, attempts: Attempts, failure: &Failure) -> Result<(), Failure> {
-        let doublings = attempts.made().saturating_sub(1);
-        let growing = self.backoff * 2_u32.saturating_pow(doublings).min(1 << 10);
-        let wait = match failure {
-            Failure::Limited(Some(wait)) if *wait > self.wait_limit => {
+    pub(crate) async fn pause(
+        &self,
+        failed: FailedAttempts,
+        failure: &Failure,
+    ) -> Result<(), Failure> {
+        let delay = failed.delay(&self.retries);
+        let delay = match failure {
+            Failure::Limited(Some(wait)) if *wait > self.retries.longest_wait => {
                 return Err(failure.clone());
             }
             // A wait of zero is not meant seriously.
-            Failure::Limited(Some(wait)) => (*wait).max(growing.min(self.backoff_limit)),
-            Failure::Limited(None) => self.limited.max(growing),
-            _ => growing.min(self.backoff_limit),
+            Failure::Limited(Some(wait)) => delay.max(*wait),
+            Failure::Limited(None) => delay.max(self.limited),
+            _ => delay,
         };
-        let wait = wait + wait.mul_f64(f64::from(jitter()) / 2_560.0);
-        tracing::debug!(ms = wait.as_millis(), reason = failure.words(), "retry");
-        if wait >= FELT {
-            let (words, seconds) = (failure.words(), wait.as_secs());
-            self.reporter
-                .note(format!("{words}; trying again in {seconds} s"));
-        }
-        tokio::time::sleep(wait).await;
+        sysforge_net::pause(delay, &failure.words(), &self.reporter).await;
         Ok(())
     }
-}
-
-/// A number from 0 to 255 that differs between publishers, so that they do not retry at the same
-/// moments.
-fn jitter() -> u8 {
-    super::random().to_le_bytes()[0]
 }

@@ -175,9 +175,11 @@ impl Failure {
                     last: shared.to_string(),
                 })
             }
-            Self::Limited(Some(wait)) if wait > timing.wait_limit => PublishError::RateLimited {
-                seconds: wait.as_secs(),
-            },
+            Self::Limited(Some(wait)) if wait > timing.retries.longest_wait => {
+                PublishError::RateLimited {
+                    seconds: wait.as_secs(),
+                }
+            }
             Self::Lasting { words, hint } => PublishError::Unreachable { what, words, hint },
             other => return Err(other),
         })
@@ -535,10 +537,10 @@ mod tests {
     fn a_server_that_is_not_there_is_asked_three_times() {
         let timing = super::super::Timing::default();
         let failure = Failure::NoServer("cannot connect to host: connection refused".to_owned());
-        let mut attempts = super::super::Attempts::default();
-        assert!(!attempts.is_last(&failure, &timing));
-        assert!(!attempts.is_last(&failure, &timing));
-        assert!(attempts.is_last(&failure, &timing));
+        let mut attempts = sysforge_net::FailedAttempts::default();
+        assert!(!timing.is_last(&mut attempts, &failure));
+        assert!(!timing.is_last(&mut attempts, &failure));
+        assert!(timing.is_last(&mut attempts, &failure));
         assert_eq!(timing.attempts_until(&failure), 3);
     }
 

@@ -199,6 +199,11 @@ impl S3 {
     }
 
     /// Checks that the credentials allow writing and deleting below the prefix.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::NoCredentials`] if there are none, [`PublishError::Another`] if another
+    /// publisher holds the lock; also if the lock cannot be written, read or deleted.
     pub async fn preflight(&self, tag: &str) -> Result<Published, PublishError> {
         self.require_keys()?;
         let lease = self.take_lease(tag, &Reporter::silent()).await?;

@@ -191,7 +191,10 @@ fn options(github: Option<&FakeGitHub>, token: Option<&str>) -> SourceOptions {
         attestations: true,
         timing: Timing {
             stall: Duration::from_millis(400),
-            backoff: Duration::from_millis(5),
+            retries: sysforge_net::Retries {
+                first_delay: Duration::from_millis(5),
+                ..Timing::default().retries
+            },
             ..Timing::default()
         },
         drafts: false,

@@ -5,13 +5,12 @@ use std::time::Duration;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sysforge_net::Method;
 use sysforge_net::header::HeaderMap;
+use sysforge_net::{FailedAttempts, Method};
 use sysforge_plan::json;
 
 use super::GitHub;
 use crate::error::PublishError;
-use crate::host::attempts::Attempts;
 use crate::host::failure::{Failure, HOST_AT_FAULT, of_error};
 
 /// Maximum size of an answer of the API, in bytes: a page of 100 releases with 1000 assets each is
@@ -141,19 +140,23 @@ impl GitHub {
         request: &Request,
         left: &mut usize,
     ) -> Result<T, Failure> {
-        let mut attempts = Attempts::default();
+        let mut failed = FailedAttempts::default();
         loop {
             match self.once_within(request, left).await {
                 Ok(answer) => return Ok(answer),
-                Err(failure) if attempts.is_last(&failure, &self.timing) => return Err(failure),
-                Err(failure) => self.pause(attempts, &failure).await?,
+                Err(failure) if self.timing.is_last(&mut failed, &failure) => return Err(failure),
+                Err(failure) => self.pause(failed, &failure).await?,
             }
         }
     }
 
     /// See [`Timing::pause`].
-    pub(super) async fn pause(&self, attempts: Attempts, failure: &Failure) -> Result<(), Failure> {
-        self.timing.pause(attempts, failure).await
+    pub(super) async fn pause(
+        &self,
+        failed: FailedAttempts,
+        failure: &Failure,
+    ) -> Result<(), Failure> {
+        self.timing.pause(failed, failure).await
     }
 
     /// Converts a failure to an error for the user.

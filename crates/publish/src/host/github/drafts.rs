@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use sysforge_net::FailedAttempts;
+
 use super::GitHub;
 use super::api::{Asset, Release};
 use super::call::until;
@@ -12,7 +14,6 @@ use super::lease::LOCK_NAME;
 use super::rights::require_rights;
 use crate::documents::notes;
 use crate::error::PublishError;
-use crate::host::Attempts;
 use crate::host::failure::Failure;
 
 /// A draft to work on.
@@ -63,7 +64,7 @@ impl GitHub {
             journal.set_draft(draft.release.id)?;
             return Ok(draft);
         }
-        let mut attempts = Attempts::default();
+        let mut failed = FailedAttempts::default();
         loop {
             let failure = match self.create_draft(tag, target, text).await {
                 Ok(release) => {
@@ -76,13 +77,13 @@ impl GitHub {
                 }
                 Err(failure) => failure,
             };
-            if attempts.is_last(&failure, &self.timing) {
+            if self.timing.is_last(&mut failed, &failure) {
                 if let Some(403 | 404 | 422) = failure.status() {
                     require_rights(self).await?;
                 }
                 return Err(self.creation_error(tag, failure));
             }
-            self.pause(attempts, &failure)
+            self.pause(failed, &failure)
                 .await
                 .map_err(|failure| self.error("create the draft", failure))?;
             // It may have been created nevertheless. If the list does not show it yet, the draft
@@ -114,14 +115,18 @@ impl GitHub {
     /// the tag if there is one.
     pub(super) async fn older(&self, own: &Release) -> Result<Option<Release>, Failure> {
         let mut older = None;
-        until(self.timing.lag, self.timing.backoff, async || {
-            let drafts = self.drafts(&own.tag_name).await?;
-            let shown = drafts.iter().any(|draft| draft.id == own.id);
-            older = drafts
-                .into_iter()
-                .find(|draft| draft.id < own.id && is_marked(draft));
-            Ok(shown || older.is_some())
-        })
+        until(
+            self.timing.lag,
+            self.timing.retries.first_delay,
+            async || {
+                let drafts = self.drafts(&own.tag_name).await?;
+                let shown = drafts.iter().any(|draft| draft.id == own.id);
+                older = drafts
+                    .into_iter()
+                    .find(|draft| draft.id < own.id && is_marked(draft));
+                Ok(shown || older.is_some())
+            },
+        )
         .await?;
         Ok(older)
     }

@@ -124,6 +124,10 @@ async fn take(host: &GitHub, release: &Release) -> Result<Option<Lease>, Publish
 }
 
 /// Returns the tag of the newest public release, if there is one.
+///
+/// # Errors
+///
+/// If the host cannot be reached or refuses the request.
 pub async fn newest(host: &GitHub) -> Result<Option<String>, PublishError> {
     let latest = host.latest().await;
     let latest = latest.map_err(|failure| host.error("look for the newest release", failure))?;

@@ -6,12 +6,13 @@
 use bytes::Bytes;
 use sysforge_plan::Reporter;
 
+use sysforge_net::FailedAttempts;
+
 use super::GitHub;
 use super::api::{Asset, Release};
 use super::journal::PublishJournal;
 use super::upload::Upload;
 use crate::error::{PublishError, Then};
-use crate::host::Attempts;
 use crate::host::failure::Failure;
 use crate::release_bundle::Content;
 
@@ -122,7 +123,7 @@ impl GitHub {
             size: LOCK_TEXT.len() as u64,
         };
         let fail = |failure| NoLease::Error(self.error(what, failure));
-        let mut attempts = Attempts::default();
+        let mut failed = FailedAttempts::default();
         for _ in 0..TURNS {
             let failure = match self.send_once(&release.upload_url, parcel, None).await {
                 Ok(asset) => return Ok(asset.id),
@@ -139,10 +140,10 @@ impl GitHub {
                 });
             }
             if !failure.is_taken() {
-                if attempts.is_last(&failure, &self.timing) {
+                if self.timing.is_last(&mut failed, &failure) {
                     return Err(fail(failure));
                 }
-                self.pause(attempts, &failure).await.map_err(fail)?;
+                self.pause(failed, &failure).await.map_err(fail)?;
             }
             // The upload may have succeeded nevertheless, or somebody else holds the lock.
             let Some(lock) = self.lock_of(release.id).await.map_err(fail)? else {
@@ -236,21 +237,21 @@ impl GitHub {
         lease.beating.abort();
         let what = "give the lock of the release back";
         // A lock that was deleted by an attempt whose answer was lost counts as held: look first.
-        let mut attempts = Attempts::default();
+        let mut failed = FailedAttempts::default();
         loop {
             match self.delete_asset_once(lease.asset).await {
                 Ok(()) => break,
-                Err(failure) if failure.is_not_found() && attempts.made() > 0 => break,
+                Err(failure) if failure.is_not_found() && failed.total() > 0 => break,
                 Err(failure) if failure.is_not_found() => {
                     lease.leave();
                     return Err(lost(tag));
                 }
-                Err(failure) if attempts.is_last(&failure, &self.timing) => {
+                Err(failure) if self.timing.is_last(&mut failed, &failure) => {
                     lease.leave();
                     return Err(self.error(what, failure));
                 }
                 Err(failure) => self
-                    .pause(attempts, &failure)
+                    .pause(failed, &failure)
                     .await
                     .map_err(|failure| self.error(what, failure))?,
             }

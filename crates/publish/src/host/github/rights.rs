@@ -11,6 +11,12 @@ use crate::report::{Outcome, Published};
 
 /// Checks that the token could publish to the repository, as far as the host reports: only step 1,
 /// before any build. `tag` may be empty if it is not known yet.
+///
+/// # Errors
+///
+/// [`PublishError::BadTag`] if the tag is not valid, [`PublishError::NoToken`] if there is no
+/// token; also if the repository does not exist, is archived or may only be read, or the request
+/// fails.
 pub async fn preflight(host: &GitHub, tag: &str) -> Result<Published, PublishError> {
     if !tag.is_empty() && !is_good_tag(tag) {
         return Err(PublishError::BadTag(tag.to_owned()));

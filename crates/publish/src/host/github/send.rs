@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt, TryStreamExt};
+use sysforge_net::{Cause, FailedAttempts};
 use sysforge_plan::{Reporter, Step};
 
 use super::GitHub;
@@ -16,7 +17,6 @@ use super::recheck::{Computed, Verified};
 use super::upload::Upload;
 use crate::documents::notes::size;
 use crate::error::PublishError;
-use crate::host::Attempts;
 use crate::host::failure::Failure;
 use crate::release_bundle::{Asset, Kind, ReleaseBundle};
 use crate::report::AssetOutcome;
@@ -340,7 +340,7 @@ impl GitHub {
         sent.lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(name.to_owned());
-        let mut attempts = Attempts::default();
+        let mut failed = FailedAttempts::default();
         loop {
             let failure = match self
                 .send_once(&release.upload_url, parcel, Some(task))
@@ -349,8 +349,7 @@ impl GitHub {
                 Ok(remote) if remote.holds(asset.size, asset.sha256) => return Ok(remote.id),
                 Ok(remote) => {
                     self.delete_asset(remote.id).await.map_err(fail)?;
-                    attempts.count();
-                    if attempts.made() >= self.timing.attempts {
+                    if failed.count(Cause::Other, &self.timing.retries) {
                         let found = remote.digest.unwrap_or_default();
                         return Err(asset.differs_at_host(found).await);
                     }
@@ -358,12 +357,13 @@ impl GitHub {
                 }
                 Err(failure) => failure,
             };
-            let is_last = attempts.is_last(&failure, &self.timing);
-            let may_be_ours = failure.is_taken() && attempts.made() < self.timing.attempts;
+            let is_last = self.timing.is_last(&mut failed, &failure);
+            let may_be_ours =
+                failure.is_taken() && failed.total() < self.timing.retries.without_progress;
             if is_last && !may_be_ours {
                 return Err(fail(failure));
             }
-            self.pause(attempts, &failure).await.map_err(fail)?;
+            self.pause(failed, &failure).await.map_err(fail)?;
             // The upload may have succeeded, or have left an incomplete file that blocks the name.
             let remote = self.assets(release.id).await.map_err(fail)?;
             match remote.into_iter().find(|remote| remote.name == name) {

@@ -52,6 +52,10 @@ pub async fn publish(
 }
 
 /// Publishes a bundle to a host whose state was read before, for the bundle's tag.
+///
+/// # Errors
+///
+/// Those of [`publish`].
 pub async fn publish_seen(
     host: &GitHub,
     bundle: &ReleaseBundle,

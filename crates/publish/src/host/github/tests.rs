@@ -30,11 +30,14 @@ pub(crate) fn quick() -> Timing {
     Timing {
         stall: Duration::from_millis(400),
         request: Duration::from_millis(400),
-        backoff: Duration::from_millis(5),
-        backoff_limit: Duration::from_millis(40),
-        attempts: 8,
-        stalls: 8,
-        wait_limit: Duration::from_secs(5),
+        retries: sysforge_net::Retries {
+            without_progress: 8,
+            stalls: 8,
+            first_delay: Duration::from_millis(5),
+            longest_delay: Duration::from_millis(40),
+            longest_wait: Duration::from_secs(5),
+            ..Timing::default().retries
+        },
         limited: Duration::from_millis(50),
         beat: Duration::from_millis(60),
         dead: Duration::from_millis(400),

@@ -133,7 +133,7 @@ impl S3 {
         let mut mode = PutMode::Create;
         for turn in 0..TURNS {
             if turn > 0 {
-                tokio::time::sleep(self.timing.backoff).await;
+                tokio::time::sleep(self.timing.retries.first_delay).await;
             }
             let put = self.put_if(&path, text.clone(), mode.clone()).await;
             let supported = match put.map_err(fail)? {

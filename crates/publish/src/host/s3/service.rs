@@ -13,14 +13,14 @@ use object_store::client::{
     HttpResponse, HttpService,
 };
 use object_store::{ClientOptions, PutPayload};
-use sysforge_net::{Address, Body, Client, Limits, read_body};
+use sysforge_net::{Address, Body, Client, FailedAttempts, Limits, read_body};
 use tokio::sync::watch;
 use url::Url;
 
 use super::failure::may_pass;
 use crate::fetch::refusal;
+use crate::host::Timing;
 use crate::host::failure::{Failure, of_net, transport};
-use crate::host::{Attempts, Timing};
 use crate::local::CHUNK;
 
 /// Maximum size of an answer, in bytes: a list of a thousand objects is smaller. Large objects are
@@ -64,16 +64,16 @@ pub(super) fn failure_of(error: &object_store::Error) -> Failure {
 #[async_trait::async_trait]
 impl HttpService for Service {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let mut attempts = Attempts::default();
+        let mut failed = FailedAttempts::default();
         loop {
             let failure = match self.exchange(&request).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            let is_last = attempts.is_last(&failure, &self.timing) || !may_pass(&failure);
+            let is_last = self.timing.is_last(&mut failed, &failure) || !may_pass(&failure);
             let failure = match is_last {
                 true => failure,
-                false => match self.timing.pause(attempts, &failure).await {
+                false => match self.timing.pause(failed, &failure).await {
                     Ok(()) => continue,
                     Err(failure) => failure,
                 },

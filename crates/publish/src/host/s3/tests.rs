@@ -6,7 +6,7 @@ mod storage;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use sysforge_net::Network;
+use sysforge_net::{Network, Retries};
 use sysforge_plan::release::Site;
 use sysforge_plan::{Explain, Reporter, Sha256, Step};
 
@@ -42,9 +42,12 @@ fn access(storage: &Storage) -> S3Access {
 
 fn quick() -> Timing {
     Timing {
-        backoff: Duration::from_millis(1),
-        backoff_limit: Duration::from_millis(4),
-        attempts: 4,
+        retries: Retries {
+            without_progress: 4,
+            first_delay: Duration::from_millis(1),
+            longest_delay: Duration::from_millis(4),
+            ..Timing::default().retries
+        },
         beat: Duration::from_millis(50),
         dead: Duration::from_millis(200),
         ..Timing::default()

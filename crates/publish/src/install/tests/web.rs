@@ -335,7 +335,7 @@ async fn an_error_page_without_end_is_not_read_to_its_end() {
     let (_scene, server, address) = served(b"linux").await;
     server.always(SITE_NAME, WebFault::Endless(500));
     let mut options = patient();
-    options.timing.attempts = 2;
+    options.timing.retries.without_progress = 2;
     let opened = OpenRelease::open(&source(&address), &options).await;
     let error = opened.unwrap_err();
     assert!(error.to_string().contains("status 500"), "{error}");
@@ -359,7 +359,7 @@ async fn a_host_that_sends_a_byte_now_and_then_is_given_up() {
     server.always(ARCHIVE, WebFault::Drip(1, Duration::from_millis(20)));
     let mut options = patient();
     options.timing.stall = Duration::from_secs(1);
-    options.timing.attempts = 2;
+    options.timing.retries.without_progress = 2;
     let source = source(&address);
     let installing = scene.install(&source, &options);
     let ended = tokio::time::timeout(Duration::from_secs(60), installing).await;

@@ -186,7 +186,10 @@ async fn a_host_that_sends_only_interim_answers_is_asked_three_times() {
         Ok(())
     });
     let timing = Timing {
-        stalls: Timing::default().stalls,
+        retries: sysforge_net::Retries {
+            stalls: Timing::default().retries.stalls,
+            ..quick().retries
+        },
         ..quick()
     };
     let host = server.host(timing);
@@ -201,8 +204,11 @@ async fn a_host_that_sends_only_interim_answers_is_asked_three_times() {
 async fn a_host_that_asks_for_no_wait_is_not_asked_without_a_pause() {
     let server = Server::of(answer("429 Busy", "retry-after: 0\r\n", ""));
     let timing = Timing {
-        attempts: 3,
-        backoff: Duration::from_millis(20),
+        retries: sysforge_net::Retries {
+            without_progress: 3,
+            first_delay: Duration::from_millis(20),
+            ..patient().retries
+        },
         ..patient()
     };
     let host = server.host(timing);
