@@ -213,6 +213,10 @@ impl Acquirer {
     }
 
     /// Returns the chosen Julia if it is already installed. Does not use the network.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if a store cannot be read. A damaged installation is a warning, not an error.
     pub fn installed(&self, choice: &Choice) -> Result<Option<InstalledJulia>, Error> {
         let wanted = self.wanted(choice);
         if let Some(installed) = self.find(&wanted.id)? {
@@ -224,6 +228,10 @@ impl Acquirer {
     /// Returns an installed Julia that satisfies `request`: from the stores or, for an exact
     /// version, from the tool cache. Uses neither a catalogue nor the network. Returns `None` also
     /// if the request does not name a release.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if a store cannot be read. A damaged installation is a warning, not an error.
     pub fn stored(
         &self,
         request: &Request,
@@ -308,6 +316,11 @@ impl Acquirer {
     }
 
     /// Returns a published toolchain, and installs it if necessary. Its digest is pinned.
+    ///
+    /// # Errors
+    ///
+    /// If the archive cannot be fetched or unpacked, has another digest or lacks the compiler, or
+    /// the store cannot be read or written.
     pub async fn toolchain(&self, published: &Published) -> Result<InstalledToolchain, Error> {
         let wanted = self.wanted_toolchain(published)?;
         let installed = self.install(&wanted).await?;
@@ -315,6 +328,10 @@ impl Acquirer {
     }
 
     /// Returns a published toolchain if it is already installed. Does not use the network.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ToolchainUrl`] if its URL is not valid; [`Error::Io`] if a store cannot be read.
     pub fn installed_toolchain(
         &self,
         published: &Published,

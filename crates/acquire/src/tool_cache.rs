@@ -33,6 +33,11 @@ impl ToolCache {
     }
 
     /// Copies a Julia into the tool cache and marks it complete. Returns its path.
+    ///
+    /// # Errors
+    ///
+    /// If the folder of the version cannot be created or locked, the Julia cannot be copied or
+    /// marked complete, or an incomplete copy cannot be removed.
     pub fn add(
         &self,
         version: &JuliaVersion,

@@ -14,15 +14,35 @@ const MAX_TARGET_BYTES: u64 = 4096;
 /// `/`.
 pub trait Sink {
     /// Receives a folder.
+    ///
+    /// # Errors
+    ///
+    /// If the sink refuses the folder, for example because an earlier entry has the same name
+    /// ([`Error::Conflict`]), or cannot create it ([`Error::Write`]).
     fn folder(&mut self, path: &str, modified: u64) -> Result<(), Error>;
 
     /// Receives a file. An error of `content` must be converted with [`Error::reading`].
+    ///
+    /// # Errors
+    ///
+    /// If `content` cannot be read or exceeds a limit, or the sink refuses the file or cannot write
+    /// it.
     fn file(&mut self, path: &str, entry: &FileEntry, content: &mut dyn Read) -> Result<(), Error>;
 
     /// Receives a symbolic link. Its target is relative and contains no control characters.
+    ///
+    /// # Errors
+    ///
+    /// If the sink refuses the link, for example because a folder has the same name
+    /// ([`Error::Conflict`]).
     fn symlink(&mut self, path: &str, target: &str, modified: u64) -> Result<(), Error>;
 
     /// Receives a hard link: another name for an earlier file.
+    ///
+    /// # Errors
+    ///
+    /// If `original` is not an earlier file ([`Error::Link`]), or the sink refuses the link or
+    /// cannot create it.
     fn hard_link(&mut self, path: &str, original: &str) -> Result<(), Error>;
 }
 

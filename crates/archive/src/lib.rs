@@ -87,6 +87,10 @@ pub fn untar(plain: impl Read, sink: &mut Guarded<impl Sink>) -> Result<(), Erro
 }
 
 /// Reads an archive from a file.
+///
+/// # Errors
+///
+/// If the file cannot be read, the archive is damaged or refused, or the sink fails.
 pub fn unpack_file(
     format: ArchiveFormat,
     archive: File,
@@ -101,6 +105,10 @@ pub fn unpack_file(
 
 /// Reads an archive from a file, and returns the digest of the file. Bytes are read once for both
 /// purposes, except 7-Zip files and the directory of zip files, which are read twice.
+///
+/// # Errors
+///
+/// If the file cannot be read, the archive is damaged or refused, or the sink fails.
 pub fn unpack_hashed(
     format: ArchiveFormat,
     mut archive: File,

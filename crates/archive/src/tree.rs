@@ -40,6 +40,10 @@ impl TreeWriter {
     }
 
     /// Does the same as [`Tree::finish`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tree::finish`].
     pub fn finish(self) -> Result<Listing, Error> {
         self.into_inner().finish()
     }

@@ -184,6 +184,10 @@ impl<W: Write + Send + 'static> Writer<W> {
     }
 
     /// Adds a symbolic link.
+    ///
+    /// # Errors
+    ///
+    /// If the format cannot express the name or the target, or the archive cannot be written.
     pub fn symlink(&mut self, name: &str, target: &Path) -> io::Result<()> {
         let mut header = header(0o777, 0);
         header.set_entry_type(::tar::EntryType::Symlink);
@@ -203,6 +207,10 @@ impl<W: Write + Send + 'static> Writer<W> {
     }
 
     /// Finishes the archive and returns its sink.
+    ///
+    /// # Errors
+    ///
+    /// If the rest of the archive cannot be compressed or written, or an earlier write failed.
     pub fn finish(self) -> io::Result<W> {
         let ended = match self.format {
             Format::TarGz(tar) => tar

@@ -61,6 +61,11 @@ impl Context {
 
 /// Loads the image, runs the workloads, verifies that the packages are in it, and collects what is
 /// still compiled. `known` are the names of the modules that an image of the project may contain.
+///
+/// # Errors
+///
+/// If Julia does not start with the image, a workload fails on it, or a file in the build folder
+/// cannot be written; [`CheckError::NotLoaded`] if a package is not in the image.
 pub async fn check(
     context: &Context,
     image: &Path,
@@ -109,6 +114,10 @@ pub struct LeftOver {
 }
 
 /// Runs the workloads on the image under `--trace-compile`.
+///
+/// # Errors
+///
+/// [`CheckError::Residual`] if a workload fails on the image, or its recording cannot be read.
 pub async fn left_over(
     context: &Context,
     image: &Path,

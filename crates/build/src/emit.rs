@@ -217,6 +217,11 @@ enum Kind {
 }
 
 /// Emits the object file.
+///
+/// # Errors
+///
+/// If Julia fails, ends early or writes no object, or a file in the build folder cannot be read or
+/// written; [`EmitError::Strict`] if `strict` is set and a statement cannot be replayed.
 pub async fn emit(context: &Context, emission: &Emission<'_>) -> Result<Emitted, EmitError> {
     let emitted = emit_anew(context, emission).await;
     if let Err(EmitError::Strict { .. }) = &emitted {

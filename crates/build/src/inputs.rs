@@ -207,6 +207,10 @@ pub fn note_generated(before: &Fingerprint, after: &Fingerprint, digests: &mut F
 }
 
 /// Records files that Sysforge wrote, such as a report: they are not inputs of a later build.
+///
+/// # Errors
+///
+/// [`WorkDirError::Io`] if one of the files exists but cannot be read.
 pub fn note_results(
     project: &Path,
     files: &[PathBuf],
@@ -222,6 +226,11 @@ pub fn note_results(
 }
 
 /// Returns the inputs that decide the result of a build.
+///
+/// # Errors
+///
+/// [`WorkDirError::Io`] if a file or folder exists but cannot be read, and is part of the project
+/// or its environment, or is named by the configuration.
 pub fn fingerprint(
     inputs: &Inputs<'_>,
     digests: &mut FileDigests,

@@ -127,6 +127,10 @@ impl Instantiated {
 
     /// Returns the text of the manifest for other machines: paths are relative to the project, and
     /// addresses contain no logins.
+    ///
+    /// # Errors
+    ///
+    /// If the manifest cannot be read or parsed.
     pub fn portable_manifest(&self, project: &Path) -> Result<Option<String>, InstantiateError> {
         let Some(file) = &self.manifest else {
             return Ok(None);
@@ -228,6 +232,12 @@ fn digest_of_file(path: &Path) -> Option<Sha256> {
 }
 
 /// Installs missing packages of the environment and precompiles all.
+///
+/// # Errors
+///
+/// If a project file or manifest is not valid, a local package or the workload environment is
+/// missing, no depot can be written to, packages are missing offline, Pkg fails or stalls, or a
+/// file in the build folder cannot be written.
 pub async fn instantiate(
     context: &Context,
     request: &Request<'_>,

@@ -100,6 +100,10 @@ impl Explain for ProbeError {
 }
 
 /// Returns the executable of the Julia at `path`: the path itself, or `bin/julia` in it.
+///
+/// # Errors
+///
+/// [`ProbeError::NotThere`] if none of these is a file.
 pub fn executable_at(path: &Path) -> Result<PathBuf, ProbeError> {
     let name = if cfg!(windows) { "julia.exe" } else { "julia" };
     let candidates = [
@@ -116,6 +120,11 @@ pub fn executable_at(path: &Path) -> Result<PathBuf, ProbeError> {
 }
 
 /// Queries the Julia `executable`.
+///
+/// # Errors
+///
+/// [`ProbeError::DoesNotRun`] if it cannot be started, fails or takes too long;
+/// [`ProbeError::Unclear`] if an answer is missing or cannot be parsed.
 pub async fn probe(
     executable: &Path,
     environment: &Environment,
@@ -148,6 +157,11 @@ pub async fn probe(
 /// Checks that a Julia supports a CPU target: a name with features, for example `haswell,-rdrnd`.
 /// Julia treats an unknown name as a CPU without features and ignores unknown features, so this is
 /// checked beforehand.
+///
+/// # Errors
+///
+/// [`ProbeError::CpuTarget`] if Julia does not know the CPU or a feature, or does not start with
+/// the target; [`ProbeError::DoesNotRun`] if no temporary folder can be created.
 pub async fn cpu_target(
     julia: &JuliaFacts,
     target: &str,
@@ -187,6 +201,11 @@ pub async fn cpu_target(
 }
 
 /// Checks that a Julia starts with a sysimage that is configured as a base.
+///
+/// # Errors
+///
+/// [`ProbeError::Base`] if Julia does not start with the image; [`ProbeError::DoesNotRun`] if no
+/// temporary folder can be created.
 pub async fn base_image(
     julia: &JuliaFacts,
     image: &Path,

@@ -22,6 +22,10 @@ const LONGEST: usize = 4096;
 /// Searches an image for paths in any of `roots` (the project, the depots, the home folder, the
 /// build directory) but not in `julia`, which Julia locates at every start, and determines the
 /// oldest system that can load it. Does not look for artifacts.
+///
+/// # Errors
+///
+/// If the image cannot be read.
 pub fn scan(image: &Path, roots: &[PathBuf], julia: &Path) -> io::Result<Portability> {
     let inspection = inspect(image).ok();
     let mut paths = summed(paths_in(loaded(image)?, roots)?, roots, julia);
@@ -36,6 +40,10 @@ pub fn scan(image: &Path, roots: &[PathBuf], julia: &Path) -> io::Result<Portabi
 /// Returns the artifacts installed in `depots` whose tree hashes the image contains, each with its
 /// folder. Among them are those of packages whose sources are not on this machine, such as packages
 /// in the base image.
+///
+/// # Errors
+///
+/// If the image cannot be read. Depots that cannot be read are skipped.
 pub fn artifacts(image: &Path, depots: &[PathBuf]) -> io::Result<BTreeMap<TreeHash, PathBuf>> {
     let mut installed = BTreeMap::new();
     for depot in depots {

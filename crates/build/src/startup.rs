@@ -12,6 +12,11 @@ use crate::check::CheckError;
 use crate::context::Context;
 
 /// Starts Julia with `image`, or without one, and exits immediately. Returns the wall time.
+///
+/// # Errors
+///
+/// [`CheckError::DoesNotRun`] if Julia fails with the image, [`CheckError::Baseline`] if it fails
+/// without one; also if a file in the build folder cannot be written.
 pub async fn startup(context: &Context, image: Option<&Path>) -> Result<Duration, CheckError> {
     let empty = context.work.write("empty.jl", "")?;
     let mut program = context.julia(context.clean_environment(), "startup");
@@ -33,6 +38,11 @@ pub async fn startup(context: &Context, image: Option<&Path>) -> Result<Duration
 }
 
 /// Loads the packages once in a plain Julia, which compiles missing caches.
+///
+/// # Errors
+///
+/// [`CheckError::Baseline`] if Julia fails or cannot load a package; also if the script cannot be
+/// written to the build folder.
 pub async fn load(context: &Context, packages: &[RequestedPackage]) -> Result<(), CheckError> {
     let names: Vec<_> = packages.iter().map(|one| one.name.as_str()).collect();
     let code = match names.as_slice() {

@@ -233,6 +233,11 @@ pub struct Recorded {
 /// Runs as many at once as there are CPUs. If one fails, which may be due to a file or port used by
 /// another, it runs again alone before it counts as failed. On Windows, if a workload fails with a terminal
 /// alone, a warning says so, and the terminal does not count as available.
+///
+/// # Errors
+///
+/// [`TraceError::Workload`] if a workload fails; [`TraceError::Path`] if the folder of the
+/// recordings cannot be created, or a recording cannot be read.
 pub async fn trace(
     context: &Context,
     workloads: &[Script],

@@ -169,6 +169,10 @@ impl WorkDir {
 
     /// Does the same, but if another process builds in the folder, reports this and waits until it
     /// ends.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`WorkDir::open`], except [`WorkDirError::Busy`].
     pub async fn open_when_free(
         base: &Path,
         id: &BuildId,
@@ -208,6 +212,10 @@ impl WorkDir {
     }
 
     /// Writes a file atomically.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkDirError::Io`] if it cannot be written; an existing file is unchanged then.
     pub fn write(&self, name: &str, contents: &str) -> Result<PathBuf, WorkDirError> {
         let path = self.path(name);
         write_whole(&path, contents.as_bytes()).map_err(io("write", &path))?;
@@ -215,6 +223,11 @@ impl WorkDir {
     }
 
     /// Writes the record of a step: its result, its fingerprint, and the files that it wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkDirError::Io`] if the record cannot be written, or an earlier one that was set aside
+    /// cannot be removed.
     pub fn record(
         &self,
         step: &'static str,
@@ -234,6 +247,10 @@ impl WorkDir {
     /// Sets the record of a step aside when the step starts again. Later steps then cannot use it
     /// as the result of the new run. If that run does not finish, [`WorkDir::fresh`] still finds
     /// the earlier result, as long as its files are unchanged.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkDirError::Io`] if the record exists but cannot be renamed.
     pub fn set_aside(&self, step: &'static str) -> Result<(), WorkDirError> {
         let path = self.path(record_name(step));
         let renamed = sysforge_files::rename(&path, &self.path(previous_name(step)));
@@ -242,6 +259,10 @@ impl WorkDir {
 
     /// Restores a record that was set aside, if the step ended without a result and changed none of
     /// its files.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkDirError::Io`] if a record was set aside but cannot be renamed.
     pub fn put_back(&self, step: &'static str) -> Result<(), WorkDirError> {
         let path = self.path(previous_name(step));
         let renamed = sysforge_files::rename(&path, &self.path(record_name(step)));
@@ -255,6 +276,10 @@ impl WorkDir {
     }
 
     /// Removes the files with a name of [`WorkDir::own_name`] that killed runs left behind.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkDirError::Io`] if the folder cannot be read, or a file cannot be removed.
     pub fn forget_own(&self, stem: &str, rest: &str) -> Result<(), WorkDirError> {
         let entries = std::fs::read_dir(&self.root).map_err(io("read", &self.root))?;
         for entry in entries.flatten() {
@@ -282,6 +307,11 @@ impl WorkDir {
     }
 
     /// Reads the result of a step, whatever its inputs were.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkDirError::Missing`] if the step was not done; [`WorkDirError::Io`] or
+    /// [`WorkDirError::Damaged`] if its record cannot be read or parsed.
     pub fn recorded<T: DeserializeOwned>(&self, step: &'static str) -> Result<T, WorkDirError> {
         self.read_record(&record_name(step), step)
             .map(|record| record.result)
@@ -296,6 +326,10 @@ impl WorkDir {
     }
 
     /// Reads the fingerprint of a step's result.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`WorkDir::recorded`].
     pub fn recorded_fingerprint(&self, step: &'static str) -> Result<Fingerprint, WorkDirError> {
         self.read_record::<serde::de::IgnoredAny>(&record_name(step), step)
             .map(|record| record.fingerprint)
@@ -369,6 +403,10 @@ impl WorkDir {
 
     /// Removes what an earlier run of these steps left, records first, so that partial results are
     /// never used.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkDirError::Io`] if a file or folder exists but cannot be removed.
     pub fn forget(&self, names: &[&str]) -> Result<(), WorkDirError> {
         for name in names {
             let path = self.path(name);

@@ -137,6 +137,10 @@ impl Described {
 }
 
 /// Writes the launcher to `path` as an executable file.
+///
+/// # Errors
+///
+/// If the file cannot be written.
 pub fn write(path: &Path) -> std::io::Result<()> {
     sysforge_files::write_program(path, EXECUTABLE)
 }

@@ -341,6 +341,10 @@ impl LibraryFiles<'_> {
 }
 
 /// Writes the initialization code into `folder` for the linker.
+///
+/// # Errors
+///
+/// [`BundleError::Io`] if the folder cannot be created, or the file cannot be written.
 pub fn write_init_object(folder: &Path) -> Result<PathBuf, BundleError> {
     sysforge_files::create_folders(folder).map_err(BundleError::io("create", folder))?;
     let path = folder.join("init.o");

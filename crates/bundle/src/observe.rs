@@ -38,6 +38,10 @@ pub struct Planned {
 
 /// Writes a Julia script into `folder` for each run, which runs the app as its launcher does. They
 /// are workloads: the image should contain the code that they compile.
+///
+/// # Errors
+///
+/// [`BundleError::Io`] if the folder cannot be created, or a script or its input cannot be written.
 pub fn scripts(apps: &[Planned], folder: &Path) -> Result<Vec<Script>, BundleError> {
     sysforge_files::create_folders(folder).map_err(BundleError::io("create", folder))?;
     let mut scripts = Vec::new();

@@ -45,6 +45,11 @@ pub struct PrunedCache {
 
 /// Lists the store, the entries that were unused for longest first. With `verify`, reads every
 /// byte.
+///
+/// # Errors
+///
+/// If no store is known, the store or build directory that the user has named cannot be a folder,
+/// or the store cannot be read.
 pub fn list(verify: bool, engine: &Engine) -> Result<Vec<CacheEntry>, Failure> {
     engine.require_folders()?;
     let store = Store::open(engine.store_path()?);

@@ -258,6 +258,10 @@ fn as_text<S: serde::Serializer>(why: &Option<Unsuitable>, to: S) -> Result<S::O
 }
 
 /// Returns the compilers of this machine that could compile for a platform.
+///
+/// # Errors
+///
+/// If no temporary folder can be created for a query. A compiler that does not answer is left out.
 pub async fn system_compilers(
     triplet: Triplet,
     engine: &Engine,
@@ -291,6 +295,10 @@ pub async fn system_compilers(
 
 /// Queries a compiler, and checks whether it suits Julia for a platform. Returns `None` if it does
 /// not answer like a compiler.
+///
+/// # Errors
+///
+/// If no temporary folder can be created for the query.
 pub async fn compiler_of(
     command: Vec<String>,
     triplet: Triplet,

@@ -129,6 +129,10 @@ impl Engine {
     /// Makes sure, before any slow step, that the store and the build directory that the
     /// user has named are folders or can become folders. The default ones may be unusable: there
     /// are others.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Path`] if one of them, or a part of its path, exists and is not a folder.
     pub fn require_folders(&self) -> Result<(), EngineError> {
         self.require_store()?;
         self.build_folder.as_deref().map_or(Ok(()), require_folder)
@@ -254,6 +258,11 @@ impl Engine {
     }
 
     /// Queries a Julia for its facts, once.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started, fails or takes too long, or an answer is missing or cannot be
+    /// parsed.
     pub async fn ask(&self, executable: &Path) -> Result<JuliaFacts, Failure> {
         let known = || self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(facts) = known().get(executable) {

@@ -77,6 +77,11 @@ pub struct LocatedJulia {
 /// Returns the releases of the catalogue for a platform, newest first: every version with `all`,
 /// else the newest of each series, and prereleases only if they are newer than every stable
 /// release.
+///
+/// # Errors
+///
+/// If no store is known or it cannot be read, the mirror is not valid, or the catalogue can be
+/// neither fetched nor read from the store.
 pub async fn list(
     all: bool,
     triplet: Triplet,
@@ -197,6 +202,12 @@ async fn download(
 /// Finds the Julia of this machine that a request names: in the store, on the search path, or in a
 /// folder. This does not need the catalogue, and so no network. `triplet` is a platform other than
 /// this machine's.
+///
+/// # Errors
+///
+/// If the request is not valid or needs information that the project lacks, a folder or the search
+/// path has no Julia, or the store cannot be read; [`EngineError::NotInstalled`] if the store lacks
+/// the requested Julia.
 pub async fn locate(
     text: &str,
     triplet: Option<Triplet>,

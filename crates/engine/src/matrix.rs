@@ -128,6 +128,11 @@ impl Release {
 
     /// Returns the builds of the release, each with the digest of its inputs. A release that does
     /// not exist yet has none.
+    ///
+    /// # Errors
+    ///
+    /// If the host cannot be reached, or the index of an existing release cannot be read or is not
+    /// valid.
     pub async fn builds(&self, engine: &Engine) -> Result<Existing, Failure> {
         let Some((source, options)) = &self.source else {
             return Ok(Existing::new());

@@ -69,6 +69,10 @@ impl Engine {
 }
 
 /// Returns the linker that the options ask for.
+///
+/// # Errors
+///
+/// [`EngineError::Compiler`] if a quote in the command of the compiler is not closed.
 pub fn linker(options: &ImageOptions) -> Result<LinkerChoice, EngineError> {
     let host = Engine::host().map_or(Os::Linux, sysforge_plan::Triplet::os);
     Ok(match &options.cc {

@@ -28,6 +28,10 @@ pub fn absolute(path: &Path) -> PathBuf {
 
 /// Makes sure, before any slow step, that files can be created in this folder, or in the
 /// nearest existing folder above it.
+///
+/// # Errors
+///
+/// [`EngineError::Path`] if no file can be created there.
 pub fn require_writable_folder(folder: &Path) -> Result<(), EngineError> {
     let exists = |path: &&Path| path.symlink_metadata().is_ok();
     let nearest = folder.ancestors().find(exists).unwrap_or(Path::new("."));
@@ -39,6 +43,10 @@ pub fn require_writable_folder(folder: &Path) -> Result<(), EngineError> {
 
 /// Makes sure, before any slow step, that this is a folder or can become one: that
 /// neither it nor a part of its path is a file.
+///
+/// # Errors
+///
+/// [`EngineError::Path`] if it, or a part of its path, exists and is not a folder.
 pub fn require_folder(folder: &Path) -> Result<(), EngineError> {
     let found = folder.ancestors().find_map(|path| path.metadata().ok());
     match found.is_none_or(|found| found.is_dir()) {
@@ -51,6 +59,11 @@ pub fn require_folder(folder: &Path) -> Result<(), EngineError> {
 }
 
 /// Makes sure, before any slow step, that this file can be written.
+///
+/// # Errors
+///
+/// [`EngineError::Path`] if it is a folder, or no file can be created in the folder that contains
+/// it.
 pub fn require_writable_file(path: &Path) -> Result<(), EngineError> {
     let unwritable = PathError::wrap("write", path, EngineError::Path);
     if path.is_dir() {
@@ -76,6 +89,10 @@ pub(crate) fn require_no_device(path: &Path) -> Result<(), EngineError> {
 }
 
 /// Makes sure, before any slow step, that this file can be read.
+///
+/// # Errors
+///
+/// [`EngineError::Path`] if it cannot be opened or read.
 pub fn require_readable_file(path: &Path) -> Result<(), EngineError> {
     let read = std::fs::File::open(path).and_then(|mut file| {
         // A folder can be opened, but not read.
@@ -85,6 +102,10 @@ pub fn require_readable_file(path: &Path) -> Result<(), EngineError> {
 }
 
 /// Reads a file.
+///
+/// # Errors
+///
+/// [`EngineError::Path`] if it cannot be read, is not a regular file, or has more than 256 MiB.
 pub fn read_file(path: &Path) -> Result<Vec<u8>, EngineError> {
     sysforge_files::read_bytes(path).map_err(PathError::wrap("read", path, EngineError::Path))
 }
@@ -101,6 +122,10 @@ pub(crate) fn temporary_folder() -> Result<tempfile::TempDir, EngineError> {
 }
 
 /// Writes a file that a user has named.
+///
+/// # Errors
+///
+/// [`EngineError::Path`] if it cannot be written.
 pub fn write_file(path: &Path, text: &str) -> Result<(), EngineError> {
     let written = sysforge_files::write_named_by_user(path, text.as_bytes());
     written.map_err(PathError::wrap("write", path, EngineError::Path))

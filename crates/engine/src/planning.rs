@@ -77,6 +77,10 @@ impl Planned {
     }
 
     /// Returns the parts that determine the result of `build`.
+    ///
+    /// # Errors
+    ///
+    /// If an input exists but cannot be read, or the entry point of an app is not valid.
     pub fn fingerprint(
         &self,
         engine: &Engine,
@@ -121,6 +125,10 @@ impl Planned {
     }
 
     /// Records files that this command wrote, in case they are in the project.
+    ///
+    /// # Errors
+    ///
+    /// If one of the files exists but cannot be read.
     pub fn note_results(&self, engine: &Engine, files: &[PathBuf]) -> Result<(), Failure> {
         let folder = &self.files.folder;
         let mut digests = engine.digests();
@@ -181,6 +189,12 @@ impl Planned {
     }
 
     /// Refuses options that cannot be used, before any slow step.
+    ///
+    /// # Errors
+    ///
+    /// If the store, build directory or depot that the user has named cannot be a folder, or the
+    /// command of the compiler is not valid; [`PlanError::Locked`] if `--locked` is given and
+    /// versions must be resolved.
     pub fn check_options(
         &self,
         engine: &Engine,

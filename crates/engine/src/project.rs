@@ -169,6 +169,10 @@ impl Location {
     }
 
     /// Returns the project's requirements on Julia.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Location::read`].
     pub fn julia(&self, triplet: Triplet) -> Result<ProjectJulia, Failure> {
         let inputs = self.read(&[], triplet)?.inputs;
         Ok(ProjectJulia {

@@ -95,6 +95,10 @@ pub struct BuildRunner<'a> {
 
 impl<'a> BuildRunner<'a> {
     /// Gets the Julia, opens the build's folder, and installs the packages that are missing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::probed`] and [`Self::instantiate`].
     pub async fn open(
         engine: &'a Engine,
         planned: &'a Planned,
@@ -108,6 +112,12 @@ impl<'a> BuildRunner<'a> {
 
     /// Gets the Julia, asks it about the CPU target, and locks the build's folder, so that what can
     /// fail there does so before anything is installed.
+    ///
+    /// # Errors
+    ///
+    /// If an option cannot be used, the Julia cannot be fetched or does not run, is another one
+    /// than planned ([`EngineError::OtherJulia`]) or does not support the base or the CPU target,
+    /// the build's folder cannot be used, or an input cannot be read.
     pub async fn probed(
         engine: &'a Engine,
         planned: &'a Planned,
@@ -177,6 +187,11 @@ impl<'a> BuildRunner<'a> {
 
     /// Opens a build for packing only. This starts no Julia: the facts recorded by the build
     /// suffice.
+    ///
+    /// # Errors
+    ///
+    /// If another process is building in the folder, or the folder or an input cannot be used.
+    /// Without usable records, also those of [`Self::open`].
     pub async fn to_pack(
         engine: &'a Engine,
         planned: &'a Planned,
@@ -320,6 +335,12 @@ impl<'a> BuildRunner<'a> {
     }
 
     /// Records the precompile statements.
+    ///
+    /// # Errors
+    ///
+    /// If the base cannot be built, a package cannot be precompiled, no C library can be made from
+    /// its package, a workload or a run of an app fails, or a file of statements, an input or a
+    /// record cannot be read or written.
     pub async fn trace(&mut self) -> Result<Traced, Failure> {
         self.prepare().await?;
         self.ask_for_interface().await?;
@@ -417,6 +438,12 @@ impl<'a> BuildRunner<'a> {
     }
 
     /// Emits the object file from recorded statements.
+    ///
+    /// # Errors
+    ///
+    /// If the linker is missing, the base cannot be built, no C library can be made from its
+    /// package, no trace is recorded, Julia does not emit the object, or a record cannot be read or
+    /// written.
     pub async fn emit(&mut self) -> Result<Emitted, Failure> {
         self.find_linker()?;
         self.prepare().await?;
@@ -484,6 +511,11 @@ impl<'a> BuildRunner<'a> {
 
     /// Measures loading and the first call without the image, for the receipt, while nothing else
     /// runs. Runs before the emission, so that failures show before minutes are spent on it.
+    ///
+    /// # Errors
+    ///
+    /// If a package cannot be loaded, a workload fails without the image, or the record cannot be
+    /// written.
     pub async fn measure_without_image(&mut self) -> Result<(), Failure> {
         let workloads = self.workloads();
         if workloads.is_empty() {
@@ -532,6 +564,11 @@ impl<'a> BuildRunner<'a> {
     }
 
     /// Links the image from the emitted object.
+    ///
+    /// # Errors
+    ///
+    /// If no emission is recorded, no linker makes a valid image, or a file in the build folder
+    /// cannot be removed or written.
     pub async fn link(&mut self) -> Result<Linked, Failure> {
         let started = Instant::now();
         let emitted: Emitted = self.context.work.recorded("emit")?;
@@ -580,6 +617,11 @@ impl<'a> BuildRunner<'a> {
 
     /// Loads the image and runs the workloads on it, counts what they still compile, and looks for
     /// dependencies on this machine.
+    ///
+    /// # Errors
+    ///
+    /// If Julia does not start with the image, a workload fails on it, or a package is not in it;
+    /// also if no C library can be made from its package.
     pub async fn check(&mut self, image: &Path) -> Result<CheckRecord, Failure> {
         self.ask_for_interface().await?;
         let started = Instant::now();
@@ -656,6 +698,10 @@ impl<'a> BuildRunner<'a> {
 
     /// Returns the statements that the workloads still compile on an image, although it could
     /// contain them.
+    ///
+    /// # Errors
+    ///
+    /// If a workload fails on the image, or its recording cannot be read.
     pub async fn residuals(&mut self, image: &Path) -> Result<Vec<String>, Failure> {
         let known = self.known_packages();
         let left = check::left_over(&self.context, image, &self.workloads(), &known).await?;

@@ -105,6 +105,10 @@ fn write_environment(folder: &Path, receipt: &Receipt) -> Result<PathBuf, Engine
 
 /// Replaces this process by the project's Julia with the image of a build that is up to date.
 /// `arguments` follow those that load the image. Returns only if Julia cannot be started.
+///
+/// # Errors
+///
+/// Those of [`start`]. If Julia cannot be started, the result is `Ok` with that error.
 pub fn replace_process(
     planned: &Planned,
     build: &Build,
@@ -128,6 +132,10 @@ pub fn replace_process(
 }
 
 /// Makes sure, before anything is built, that the script among Julia's arguments exists.
+///
+/// # Errors
+///
+/// [`EngineError::NoScript`] if the first argument ends in `.jl` and there is no such file.
 pub fn require_script(arguments: &[OsString]) -> Result<(), EngineError> {
     let Some(first) = arguments.first().map(Path::new) else {
         return Ok(());

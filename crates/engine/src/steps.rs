@@ -56,6 +56,10 @@ pub fn check_summary(image: &Path, record: &CheckRecord) -> String {
 }
 
 /// Makes sure that the named image exists.
+///
+/// # Errors
+///
+/// [`EngineError::NoImage`] if it is not a file.
 pub fn require_image(image: Option<&Path>) -> Result<(), EngineError> {
     match image.map(absolute) {
         Some(image) if !image.is_file() => Err(EngineError::NoImage(image)),
@@ -90,6 +94,10 @@ impl Planned {
 
 impl BuildRunner<'_> {
     /// Returns the named image, or else the one of this build.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::NoImage`] if it is not a file.
     pub fn existing_image(&self, named: Option<&Path>) -> Result<PathBuf, EngineError> {
         let image = named.map_or_else(|| self.image(), absolute);
         require_image(Some(&image))?;

@@ -71,6 +71,12 @@ impl<'a> Verification<'a> {
     }
 
     /// Installs one image or app, and runs it. Returns `false` if this machine's CPU cannot run it.
+    ///
+    /// # Errors
+    ///
+    /// If the archive cannot be downloaded or differs from the index, its content does not load or
+    /// start, its Julia cannot be fetched or does not run, the project cannot be planned, or a
+    /// workload fails on the image.
     pub async fn verify(&mut self, image: &ReleaseImage) -> Result<bool, Failure> {
         let engine = self.engine;
         let id = image.build_id();

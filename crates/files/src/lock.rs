@@ -58,6 +58,12 @@ pub enum LockAttempt {
 ///
 /// Some network file systems do not support locks. Then the returned lock is not
 /// [real](FileLock::is_real), and the caller decides whether to continue without one.
+///
+/// # Errors
+///
+/// If the file cannot be created or opened, a folder, a link or a device has its name, or the
+/// system refuses the lock. A lock that another process holds is not an error:
+/// [`LockAttempt::Busy`].
 pub fn try_exclusive(path: &Path) -> io::Result<LockAttempt> {
     let file = open(path)?;
     match file.try_lock() {
@@ -71,6 +77,11 @@ pub fn try_exclusive(path: &Path) -> io::Result<LockAttempt> {
 }
 
 /// Locks a file like [`try_exclusive`], and blocks until no other process holds the lock.
+///
+/// # Errors
+///
+/// If the file cannot be created or opened, a folder, a link or a device has its name, or the
+/// system refuses the lock.
 pub fn exclusive(path: &Path) -> io::Result<FileLock> {
     let file = open(path)?;
     match file.lock() {

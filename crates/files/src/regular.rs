@@ -57,6 +57,10 @@ fn bounded(file: File, limit: u64) -> io::Result<Vec<u8>> {
 const MAX_BYTES: u64 = 256 << 20;
 
 /// Reads a regular file that is small by its purpose.
+///
+/// # Errors
+///
+/// Those of [`read_regular`], with a limit of 256 MiB.
 pub fn read_bytes(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     read_regular(path.as_ref(), MAX_BYTES)
 }
@@ -113,6 +117,10 @@ fn text(bytes: Vec<u8>) -> io::Result<String> {
 }
 
 /// Creates a file, or empties it. Anything else of its name, except a folder, is replaced.
+///
+/// # Errors
+///
+/// If a folder has the name, or the file cannot be created, opened or replaced.
 pub fn create(path: &Path) -> io::Result<File> {
     remove_special(path)?;
     for_owner(File::options().write(true).create(true).truncate(true)).open(path)
@@ -120,6 +128,10 @@ pub fn create(path: &Path) -> io::Result<File> {
 
 /// Opens a file for reading and writing, and creates it if there is none. Anything else of its name,
 /// except a folder, is replaced.
+///
+/// # Errors
+///
+/// If a folder has the name, or the file cannot be created, opened or replaced.
 pub fn open_or_create(path: &Path) -> io::Result<File> {
     remove_special(path)?;
     let mut options = File::options();

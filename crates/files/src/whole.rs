@@ -46,6 +46,10 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Does the same as [`write_whole`] for an executable: everyone who may read it may execute it, and
 /// only the owner may write it.
+///
+/// # Errors
+///
+/// Those of [`write_whole`].
 pub fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_whole_with_mode(path, 0o755, |file| {
         file.write_all(bytes)?;
@@ -131,6 +135,11 @@ fn persist(mut temporary: TempPath, path: &Path) -> io::Result<()> {
 
 /// Renames a file or folder; replaces the target if both are files. On Windows it retries for ten
 /// seconds, because virus scanners keep new files open for a while.
+///
+/// # Errors
+///
+/// If it does not exist or cannot be moved, for example to another file system, or onto a folder
+/// that is not empty.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let mut attempts = Attempts::default();
     loop {
@@ -161,6 +170,10 @@ impl Attempts {
 }
 
 /// Flushes the entries of a folder to the disk, on systems that support it.
+///
+/// # Errors
+///
+/// On Unix, if the folder cannot be opened or flushed.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     File::open(folder)?.sync_all()?;

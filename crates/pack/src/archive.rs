@@ -268,6 +268,11 @@ fn add_image(
 }
 
 /// Returns the record of an image that is not packed.
+///
+/// # Errors
+///
+/// [`PackError::Io`] if the image cannot be read, or its name cannot be that of a file in a
+/// release.
 pub fn record_of(image: &Path) -> Result<FileRecord, PackError> {
     let (sha256, size) = crate::sha256_of(image)?;
     let name = FileName::new(file_name(image))

@@ -46,6 +46,10 @@ impl<W: Write> Write for Cancellable<W> {
 }
 
 /// Returns the digest and size of a file.
+///
+/// # Errors
+///
+/// [`PackError::Io`] if it cannot be opened or read, or is not a regular file.
 pub fn sha256_of(path: &Path) -> Result<(Sha256, u64), PackError> {
     let file = sysforge_files::open_regular(path).map_err(PackError::io("open", path))?;
     let mut hasher = Hasher::default();

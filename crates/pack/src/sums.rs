@@ -26,6 +26,10 @@ pub fn read(dist: &Path) -> Result<BTreeMap<String, Sha256>, PackError> {
 
 /// Adds or replaces the digests of these files, removes those of deleted files, and rewrites the
 /// list. Safe for concurrent use by several processes.
+///
+/// # Errors
+///
+/// [`PackError::Io`] if the list cannot be locked, read or written.
 pub fn update(dist: &Path, files: &[(String, Sha256)]) -> Result<(), PackError> {
     let lock_path = dist.join(".lock");
     // Without working locks, the last writer wins; the next update for the other files corrects the

@@ -84,6 +84,12 @@ fn require_options(options: &[JuliaOption], julia: &JuliaVersion) -> Result<(), 
 impl Inputs {
     /// Plans builds for these Julias, which are in the order of the requests. Two requests
     /// satisfied by the same version (`lts` and `1.10`) make one image.
+    ///
+    /// # Errors
+    ///
+    /// If the image's name, the project's version, a request, the `cpu` setting or the manifest is
+    /// not valid, a configured package is missing, `locked` forbids resolving versions, or a Julia
+    /// is too old or lacks a configured option.
     pub fn plan(&self, mut julias: Vec<PlannedJulia>) -> Result<Plan, PlanError> {
         let mut seen = BTreeSet::new();
         julias.retain(|julia| seen.insert(julia.version().clone()));
@@ -279,6 +285,10 @@ impl Plan {
     }
 
     /// Keeps the builds that match a glob in `patterns`; all of them if there is no pattern.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError::NothingSelected`] for the first pattern that matches no build.
     pub fn select(mut self, patterns: &[String]) -> Result<Self, PlanError> {
         for pattern in patterns {
             if !self.builds.iter().any(|build| build.id.matches(pattern)) {

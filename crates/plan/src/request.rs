@@ -165,6 +165,10 @@ impl Request {
     /// Parses one request, or several separated by commas: `1.10,release` requests two Julias. If a
     /// part is a range with an operator, the whole text is one range in which a comma means "or",
     /// as in `[compat]`: `^1.6, ^2`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotARequest`] for the first part that is not a request.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, NotARequest> {
         Self::split(text).into_iter().map(str::parse).collect()
     }

@@ -43,9 +43,17 @@ pub trait Rule {
     const WHAT: &'static str;
 
     /// Checks a text.
+    ///
+    /// # Errors
+    ///
+    /// The reason, if the text violates the rule.
     fn check(text: &str) -> Result<(), &'static str>;
 
     /// Checks a text and returns a complete error.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidText`] if [`Self::check`] refuses the text.
     fn validate(text: &str) -> Result<(), InvalidText> {
         Self::check(text).map_err(|why| InvalidText {
             what: Self::WHAT,
@@ -211,6 +219,10 @@ macro_rules! validated {
 
         impl $name {
             /// Checks and wraps a text.
+            ///
+            /// # Errors
+            ///
+            /// If the text violates the rule.
             pub fn new(text: impl Into<String>) -> Result<Self, InvalidText> {
                 let text = text.into();
                 <Self as Rule>::validate(&text)?;
@@ -318,6 +330,10 @@ macro_rules! validated {
 pub(crate) use validated;
 
 /// Deserialises a string and checks its rule.
+///
+/// # Errors
+///
+/// If the value is not a string, or the string violates the rule.
 pub fn string<'de, R: Rule, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let text = String::deserialize(from)?;
     R::validate(&text).map_err(serde::de::Error::custom)?;
@@ -325,6 +341,10 @@ pub fn string<'de, R: Rule, D: Deserializer<'de>>(from: D) -> Result<String, D::
 }
 
 /// Deserialises an optional string and checks its rule.
+///
+/// # Errors
+///
+/// If the value is present and not a string, or the string violates the rule.
 pub fn optional<'de, R: Rule, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text = Option::<String>::deserialize(from)?;
     if let Some(text) = &text {
@@ -334,6 +354,10 @@ pub fn optional<'de, R: Rule, D: Deserializer<'de>>(from: D) -> Result<Option<St
 }
 
 /// Deserialises a list of strings and checks the rule for each.
+///
+/// # Errors
+///
+/// If the value is not a list of strings, or one of them violates the rule.
 pub fn list<'de, R: Rule, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let texts = Vec::<String>::deserialize(from)?;
     for text in &texts {
@@ -343,6 +367,10 @@ pub fn list<'de, R: Rule, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, 
 }
 
 /// Deserialises an optional list of strings and checks the rule for each.
+///
+/// # Errors
+///
+/// If the value is present and not a list of strings, or one of them violates the rule.
 pub fn optional_list<'de, R: Rule, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Vec<String>>, D::Error> {

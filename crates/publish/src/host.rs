@@ -12,7 +12,6 @@ pub(crate) mod failure;
 pub mod github;
 pub mod s3;
 
-pub(crate) use attempts::Attempts;
 pub use attempts::Timing;
 pub use cleanup::Cleanup;
 

@@ -36,6 +36,11 @@ pub struct EntryBuilder {
 impl Store {
     /// Finds an entry, or takes the exclusive right to build it. Waits while another process is
     /// building it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the store cannot be read, or the lock or the folder to build in cannot be
+    /// created.
     pub async fn slot(&self, id: &EntryId, reporter: &Reporter) -> Result<EntrySlot, Error> {
         if let Lookup::Whole(entry) = self.lookup(id)? {
             return Ok(EntrySlot::Whole(entry));
@@ -71,6 +76,11 @@ impl EntryBuilder {
 
     /// Stores one of the folder's files as the only file of the entry. `source` describes its
     /// inputs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the folder lacks the file, the entry cannot be written to the store, or it
+    /// does not match its record afterwards.
     pub fn finish(
         self,
         file: &str,

@@ -85,6 +85,11 @@ impl Store {
 
     /// Looks for an entry and checks that every file has its recorded size and modification time.
     /// Does not wait for locks.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the system does not tell whether the entry exists, for example because
+    /// access is denied. Damage is not an error: [`Lookup::Damaged`].
     pub fn lookup(&self, id: &EntryId) -> Result<Lookup, Error> {
         let prefix = self.entry_dir(id);
         // A lease creates folders, which a store that is only looked into does not need.
@@ -300,6 +305,10 @@ impl Store {
 
 /// Tries to lock until that succeeds. Reports it if another process that is `doing` this holds the
 /// lock.
+///
+/// # Errors
+///
+/// The first error of `attempt`.
 pub async fn wait_for<E>(
     mut attempt: impl FnMut() -> Result<LockAttempt, E>,
     doing: &str,

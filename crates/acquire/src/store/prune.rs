@@ -56,6 +56,11 @@ const UNLOCKED_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Store {
     /// Lists every entry, least recently used first. `deeply` reads every byte of each.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the folder of a kind of entries exists but cannot be read. Damaged entries
+    /// are listed.
     pub fn list(&self, deeply: bool) -> Result<Vec<Listed>, Error> {
         let mut all = Vec::new();
         for kind in KINDS {
@@ -98,6 +103,11 @@ impl Store {
     }
 
     /// Removes entries by age and size, and old leftovers. `now` is the current time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the entries cannot be listed, or an entry or the depot cannot be locked or
+    /// removed. Leftovers that cannot be removed are not an error.
     pub fn prune(&self, rules: PruneRules, now: SystemTime) -> Result<Pruned, Error> {
         let pruned = self.sort_out(rules, now, |id| match id {
             Some(id) => self.remove_unused(id),
@@ -108,6 +118,10 @@ impl Store {
     }
 
     /// Returns what [`Self::prune`] would remove, without changing anything.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the entries cannot be listed, or an entry or the depot cannot be locked.
     pub fn would_prune(&self, rules: PruneRules, now: SystemTime) -> Result<Pruned, Error> {
         self.sort_out(rules, now, |id| match id {
             Some(id) => Ok(self.lock_unused(id)?.is_some()),
@@ -159,6 +173,10 @@ impl Store {
     }
 
     /// Removes an entry unless it is being used or created. Returns whether it was removed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the entry does not exist, or cannot be locked or removed.
     pub fn remove_unused(&self, id: &EntryId) -> Result<bool, Error> {
         let Some(_locks) = self.lock_unused(id)? else {
             return Ok(false);

@@ -444,11 +444,20 @@ pub(super) fn io(
 
 /// Checks that the packages in `[sources]` of a project, and in those of such packages, are where
 /// they should be.
+///
+/// # Errors
+///
+/// [`InstantiateError::Source`] if a folder does not exist or does not contain the package; also if
+/// a project file cannot be read or parsed.
 pub fn require_sources(project: &Path) -> Result<(), InstantiateError> {
     local_packages(project, Sources::All).map(|_| ())
 }
 
 /// Checks that the folder of a workload environment has a project file.
+///
+/// # Errors
+///
+/// [`InstantiateError::NoWorkloadEnvironment`] if it has none.
 pub fn require_environment(name: &str, folder: &Path) -> Result<(), InstantiateError> {
     match project_file(folder) {
         Some(_) => Ok(()),

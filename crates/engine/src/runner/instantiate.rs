@@ -97,6 +97,11 @@ pub fn recorded(
 
 impl BuildRunner<'_> {
     /// Installs the packages that the build needs, if any are missing.
+    ///
+    /// # Errors
+    ///
+    /// If a package cannot be installed or precompiled, the resolved manifest cannot be read or
+    /// lacks a dependency of the project, or the record cannot be removed or written.
     pub async fn instantiate(&mut self, repeat: Repeat) -> Result<(), Failure> {
         if repeat == Repeat::IfNeeded && self.use_recorded(Need::Packages)? {
             return Ok(());

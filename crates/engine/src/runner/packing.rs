@@ -29,6 +29,10 @@ pub(super) struct Checked {
 
 impl BuildRunner<'_> {
     /// Records a check of the build's own image, so that it can be packed.
+    ///
+    /// # Errors
+    ///
+    /// If no link is recorded, or the record cannot be written.
     pub fn record_check(&self, record: &CheckRecord) -> Result<(), Failure> {
         let record = Checked {
             check: record.clone(),
@@ -78,6 +82,11 @@ impl BuildRunner<'_> {
     }
 
     /// Packs the image with the receipt of what was recorded.
+    ///
+    /// # Errors
+    ///
+    /// If a step is not recorded, the manifest cannot be read, the receipt does not account for
+    /// every statement, or a file cannot be written.
     pub async fn pack(&self, dist: &Path) -> Result<(Packed, Receipt), Failure> {
         let work = &self.context.work;
         let emitted: Emitted = work.recorded("emit")?;

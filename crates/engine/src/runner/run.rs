@@ -21,6 +21,10 @@ use crate::failure::Failure;
 
 impl BuildRunner<'_> {
     /// Runs every step in order, and packs the image.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::make_image`] and [`Self::pack`].
     pub async fn run(&mut self, dist: &Path, force: bool) -> Result<(Packed, Receipt), Failure> {
         self.make_image(force).await?;
         self.pack(dist).await
@@ -28,6 +32,11 @@ impl BuildRunner<'_> {
 
     /// Runs every step up to the check in order. Reuses the results of an earlier run that are up
     /// to date, unless `force` is set.
+    ///
+    /// # Errors
+    ///
+    /// If the linker is missing, and those of [`Self::trace`], [`Self::measure_without_image`],
+    /// [`Self::emit`], [`Self::link`], [`Self::check`] and [`Self::record_check`].
     pub async fn make_image(&mut self, force: bool) -> Result<(), Failure> {
         self.find_linker()?;
         let force = force || self.outside_changed() || self.was_moved();

@@ -174,6 +174,12 @@ impl Known {
 
 /// Checks one value of the `cpu` setting for an image of `version`. Names are not checked if the
 /// Julia is newer than the tables, or the architecture has none.
+///
+/// # Errors
+///
+/// [`BadTarget`] if the value names an unknown level, CPU or feature, or a CPU of another
+/// architecture or of a newer Julia, has a word such as `portable` beside other targets, or cannot
+/// be parsed by Julia.
 pub fn check(word: &str, triplet: Triplet, version: &JuliaVersion) -> Result<(), BadTarget> {
     let word = &*without_spaces(word);
     if words().any(|known| known == word) {

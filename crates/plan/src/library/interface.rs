@@ -186,6 +186,10 @@ impl Interface {
     }
 
     /// Returns the function with this name.
+    ///
+    /// # Errors
+    ///
+    /// [`InterfaceError::NoSuchFunction`] if there is none.
     pub fn function(&self, package: &str, name: &str) -> Result<&Function, InterfaceError> {
         let found = self.functions.iter().find(|function| function.name == name);
         found.ok_or_else(|| InterfaceError::NoSuchFunction {

@@ -107,12 +107,20 @@ impl Build {
     }
 
     /// Returns the identifier of the archive with the C library.
+    ///
+    /// # Errors
+    ///
+    /// If the name is not valid with the suffix of the library, for example because it is too long.
     pub fn library_id(&self, name: &ImageName) -> Result<BuildId, crate::text::InvalidText> {
         self.id_with(name, crate::library::SUFFIX)
     }
 
     /// Returns the identifiers of all archives of the build: of the image, of the apps and of the
     /// library, as far as there are any.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::app_id`] and [`Self::library_id`].
     pub fn archives(&self, name: &ImageName) -> Result<Vec<BuildId>, crate::text::InvalidText> {
         let image = self.image.then(|| Ok(self.id.clone()));
         let apps = (!self.apps.is_empty()).then(|| self.app_id(name));
@@ -121,6 +129,10 @@ impl Build {
     }
 
     /// Returns the identifier of the archive with the apps.
+    ///
+    /// # Errors
+    ///
+    /// If the name is not valid with the suffix of the apps, for example because it is too long.
     pub fn app_id(&self, name: &ImageName) -> Result<BuildId, crate::text::InvalidText> {
         self.id_with(name, crate::app::SUFFIX)
     }

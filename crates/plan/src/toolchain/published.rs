@@ -197,6 +197,10 @@ pub fn for_target(triplet: Triplet) -> impl Iterator<Item = &'static Published> 
 }
 
 /// Returns the best toolchain for Julia for a platform.
+///
+/// # Errors
+///
+/// [`Unsuitable::None`] if no published toolchain suits Julia for the platform.
 pub fn recommended(triplet: Triplet) -> Result<&'static Published, Unsuitable> {
     for_target(triplet)
         .find(|row| row.traits().check(row.name, triplet).is_ok())
@@ -204,6 +208,10 @@ pub fn recommended(triplet: Triplet) -> Result<&'static Published, Unsuitable> {
 }
 
 /// Returns the toolchain with this name.
+///
+/// # Errors
+///
+/// [`Unsuitable::Unknown`] if there is none.
 pub fn by_name(name: &str) -> Result<&'static Published, Unsuitable> {
     TABLE
         .iter()

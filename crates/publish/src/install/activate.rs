@@ -183,6 +183,11 @@ pub(super) fn text_of<'a>(path: &'a Path, format: &'static str) -> Result<&'a st
 
 /// Writes a launcher: a script that starts Julia with the image, if the Julia's version is still
 /// the right one.
+///
+/// # Errors
+///
+/// [`InstallError::Unrepresentable`] if the script cannot contain the path of the Julia or of the
+/// image; also if the launcher cannot be written.
 pub fn write_launcher(image: &mut Installed, path: &Path) -> Result<(), InstallError> {
     text_of(&image.julia, "a launcher")?;
     text_of(&image.image, "a launcher")?;

@@ -245,12 +245,20 @@ impl Images {
     }
 
     /// Returns all installed images, sorted by name.
+    ///
+    /// # Errors
+    ///
+    /// If the folder of the installed images exists but cannot be read.
     pub fn list(&self) -> Result<Vec<Installed>, InstallError> {
         Ok(self.survey()?.0)
     }
 
     /// Returns the folders that hold no usable image, for example because another program changed
     /// their notes, sorted by name.
+    ///
+    /// # Errors
+    ///
+    /// If the folder of the installed images exists but cannot be read.
     pub fn unusable(&self) -> Result<Vec<UnusableImage>, InstallError> {
         Ok(self.survey()?.1)
     }
@@ -283,6 +291,11 @@ impl Images {
 
     /// Removes the folders without a usable image that `name` matches, and returns them. Nothing
     /// that their notes name is touched.
+    ///
+    /// # Errors
+    ///
+    /// If the folder of the installed images cannot be read, or a folder cannot be renamed
+    /// ([`InstallError::Held`]) or deleted.
     pub fn remove_unusable(&self, name: &str) -> Result<Vec<UnusableImage>, InstallError> {
         let mut all = self.unusable()?;
         all.retain(|image| image.is_named(name));
@@ -294,6 +307,12 @@ impl Images {
     }
 
     /// Returns the installed images that `name` matches, by name or build identifier.
+    ///
+    /// # Errors
+    ///
+    /// [`InstallError::NotInstalled`] if nothing matches, [`InstallError::Unusable`] if only a
+    /// folder without a usable image does; also if the folder of the installed images cannot be
+    /// read.
     pub fn named(&self, name: &str) -> Result<Vec<Installed>, InstallError> {
         let (all, unusable) = self.survey()?;
         let names = all
@@ -405,6 +424,10 @@ impl Images {
     }
 
     /// Rewrites the note of an installed image.
+    ///
+    /// # Errors
+    ///
+    /// If the note cannot be written.
     pub fn note(&self, image: &Installed) -> Result<(), InstallError> {
         Ok(write_note(image.folder(), image)?)
     }

@@ -58,6 +58,11 @@ pub enum Source {
 impl Source {
     /// Parses a source. `looks_like_site` returns whether a folder contains releases: it decides
     /// for names such as `a/b`, which could be a repository or a folder.
+    ///
+    /// # Errors
+    ///
+    /// [`InstallError::Source`] if the text is not a source, or its tag is not valid; also if a
+    /// location in storage is not a valid bucket and prefix.
     pub fn parse(
         text: &str,
         looks_like_site: impl Fn(&Path) -> bool,

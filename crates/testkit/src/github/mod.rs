@@ -210,6 +210,10 @@ impl FakeGitHub {
     }
 
     /// The content of an asset.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such asset, or its file cannot be read.
     pub fn bytes(&self, asset: u64) -> std::io::Result<Vec<u8>> {
         std::fs::read(self.shared.bytes_of(asset))
     }
