@@ -85,6 +85,29 @@ end
         ("failed", "Zz is not defined in the image", false)
 end
 
+@testset "a statement has its definitions in a module of its own" begin
+    definition = "p(::Type{T}) where T = precompile(P.f, (T,))"
+    @test given("$definition\np(Int)") == replayed
+    @test given("p(Int)") == ("failed", "p is not defined in the image", false)
+    @test given("p = 1\nprecompile(P.f, (typeof(p),))") == replayed
+    @test given("L = Any[Int]\nappend!(L, [Char])\nfor T in L precompile(P.f, (T,)) end") == replayed
+    @test given("i = 0\nwhile i < 2\n    precompile(P.f, (Val{i},))\n    global i += 1\nend") == replayed
+    @test given("struct Foo end\nconst Vec{T} = Vector{T}\nprecompile(P.f, (Vec{Foo},))") == replayed
+    @test given("macro pc(f) :(precompile(\$(esc(f)), (Int,))) end\n@pc P.f") == replayed
+    @test given("module A\np(T) = precompile(P.f, (T,))\nend\nA.p(Int)") == replayed
+    @test given("s = \"precompile(P.f, (Int, Int))\"\neval(Meta.parse(s))") == ("failed", false_answer, false)
+    @test given("getfield(Base, :precompile)(P.f, (Int, Int))") == ("failed", false_answer, false)
+    @test given("@assert precompile(P.f, (Int,)) && precompile(P.f, (Int, Int))")[2] ==
+        "precompile answered false for 1 of 2 calls: no single method fits this signature"
+    @test given("fs = [T -> precompile(P.f, (T,))]")[2] ==
+        "precompile was not called: the function that calls it is not called, a condition does not hold here, or a loop is empty"
+    # Packages are imported if they are in the image.
+    @test given("module A\nusing Dates\nprecompile(day, (Date,))\nend") == replayed
+    @test given("module A\nimport Dates: Date, day\nprecompile(day, (Date,))\nend") == replayed
+    @test given("module A\nusing Profile\nprecompile(Profile.print, ())\nend") ==
+        ("failed", "the package Profile is not in the image", false)
+end
+
 @testset "a loss has its true reason" begin
     own = ("skipped", "the workload itself defines what it names", false)
     @test recorded("precompile(Tuple{typeof(Main.zz)})") == own

@@ -26,7 +26,23 @@ function bind_modules(loaded)
     end
     for (name, found) in modules
         isdefined(names, name) || Core.eval(names, :(const $name = $(found[1])))
+        Core.eval(names, Expr(:export, name))
     end
+end
+
+# The module that one expression is evaluated in: its definitions are of no concern to other statements. It
+# has the names of `names`, except for those that the expression defines itself.
+function fresh_module()
+    mod = Module(:SysforgeStatement)
+    Core.eval(mod, :(const SysforgeNames = $names))
+    Core.eval(mod, :(using .SysforgeNames))
+    # Base exports these, too, so that the name alone would be ambiguous.
+    for name in keys(modules)
+        isdefined(Base, name) && Base.isexported(Base, name) && Core.eval(mod, :(const $name = $(modules[name][1])))
+    end
+    Core.eval(mod, :(eval(expression) = Core.eval($mod, expression)))
+    Core.eval(mod, :(const precompile = $ask))
+    return mod
 end
 
 # The names that an expression looks up first: `Dates` in `Dates.Date` and in `getfield(Dates, :Date)`.
@@ -149,15 +165,32 @@ end
 
 function parse_statement(text)
     for written in (text, mend_floats(text))
-        parsed = Meta.parse(written; raise = false)
-        Meta.isexpr(parsed, (:error, :incomplete)) || return parsed
+        parsed = parse_all(written)
+        parsed === nothing || return parsed
     end
     return nothing
 end
 
+# The expressions of a text, in a `toplevel` expression if there are several; `nothing` if it does not parse.
+function parse_all(text)
+    found, at = Any[], 1
+    while at <= ncodeunits(text)
+        # Julia 1.5 throws errors of strings and characters whatever `raise` is.
+        parsed, at = try Meta.parse(text, at; raise = false) catch; return nothing end
+        Meta.isexpr(parsed, (:error, :incomplete)) && return nothing
+        Meta.isexpr(parsed, :toplevel) ? append!(found, parsed.args) : parsed === nothing || push!(found, parsed)
+    end
+    isempty(found) && return nothing
+    return length(found) == 1 ? found[1] : Expr(:toplevel, found...)
+end
+
 is_named(x, name) = x === name || (x isa Expr && x.head === :. && x.args[end] == QuoteNode(name))
 const homes = (:Main, :Base, :Core, :(Main.Base), :(Main.Core))
-is_precompile(x) = x === :precompile || (is_named(x, :precompile) && x.args[1] in homes)
+is_precompile(x) = x === :precompile || (is_named(x, :precompile) && x.args[1] in homes) || is_got_by_name(x)
+# `getfield(Base, :precompile)`
+is_got_by_name(x) =
+    Meta.isexpr(x, :call, 3) && x.args[1] in (:getfield, :getproperty) && x.args[2] in homes &&
+    x.args[3] == QuoteNode(:precompile)
 is_plain(x) = Meta.isexpr(x, :call) && length(x.args) >= 2 && is_precompile(x.args[1])
 
 # The ways to read a statement, each with whether it was mended.
@@ -278,25 +311,67 @@ function ask(args...)
     return done
 end
 
-# The same expression with `ask` for every use of `precompile`, also in `map(precompile, …)`.
+# The same expression with `ask` for every use of `precompile`, also in `map(precompile, …)`, and with the loaded
+# modules for the packages that it imports: no other package may get into the image.
 with_ask(x) = is_precompile(x) ? ask : x
 function with_ask(x::Expr)
     is_precompile(x) && return ask
+    x.head in (:using, :import) && return with_loaded(x)
+    x.head === :module && return with_names(x)
     # Not the name of a keyword or of an assignment.
     first = x.head in (:kw, :(=)) && x.args[1] isa Symbol ? 1 : 0
     return Expr(x.head, x.args[1:first]..., Any[with_ask(arg) for arg in x.args[first+1:end]]...)
 end
 
+# A module of the file, in which names mean what they mean outside of it.
+function with_names(x)
+    body = Any[with_ask(arg) for arg in x.args[3].args]
+    pushfirst!(body, :(const SysforgeNames = $names), :(using .SysforgeNames))
+    return Expr(:module, x.args[1:2]..., Expr(:block, body...))
+end
+
+function with_loaded(x)
+    bound, paths = Any[], Any[]
+    for part in x.args
+        # `A: b, c` is a path and what is imported of it.
+        path = Meta.isexpr(part, :(:)) ? part.args[1] : part
+        root = Meta.isexpr(path, :.) ? path.args[1] : :.
+        if root in (:., :Base, :Core, :Main)
+            push!(paths, part)
+        elseif haskey(modules, root)
+            push!(bound, Expr(:const, Expr(:(=), root, modules[root][1])))
+            relative = Expr(:., :., path.args...)
+            path === part || push!(paths, Expr(:(:), relative, part.args[2:end]...))
+            # The name of the module itself is bound already.
+            path === part && (x.head === :using || length(path.args) > 1) && push!(paths, relative)
+        else
+            error("the package $root is not in the image")
+        end
+    end
+    isempty(paths) || push!(bound, Expr(x.head, paths...))
+    return Expr(:toplevel, bound...)
+end
+
+# Whether an expression contains code that may never be evaluated.
+is_delayed(x) = x isa Expr && (x.head in (:->, :function, :macro, :quote, :do) || any(Bool[is_delayed(arg) for arg in x.args]))
+
 # Evaluates an expression that calls `precompile`: its fate and the reason.
 function evaluate(expression)
     asked .= 0
+    mod = fresh_module()
     try
-        Core.eval(names, with_ask(expression))
+        # One after the other: each may use the macros and functions that the ones before it define.
+        for part in (Meta.isexpr(expression, :toplevel) ? expression.args : Any[expression])
+            Core.eval(mod, with_ask(part))
+        end
     catch
         # What an assertion says about an answer of false is no cause.
         asked[2] == 0 && rethrow()
     end
-    asked[1] == 0 && return "skipped", "precompile was not called: a condition does not hold here, or a loop is empty"
+    if asked[1] == 0
+        cause = is_delayed(expression) ? "the function that calls it is not called, " : ""
+        return "skipped", "precompile was not called: $(cause)a condition does not hold here, or a loop is empty"
+    end
     asked[2] == 0 && return "replayed", ""
     calls = asked[1] == 1 ? "" : " for $(asked[2]) of $(asked[1]) calls"
     return "failed", "precompile answered false$calls: no single method fits this signature"
@@ -314,6 +389,7 @@ function keyword_body(method)
     return missing
 end
 Core.eval(names, :(const __lookup_kwbody__ = $keyword_body))
+Core.eval(names, :(export __lookup_kwbody__, @warnpcfail))
 # So do they with this macro, which warns if `precompile` answers false.
 Core.eval(names, :(macro warnpcfail(asked, more...) esc(asked) end))
 

@@ -1,11 +1,15 @@
 //! Parses a file of statements written by Julia's `--trace-compile`, SnoopCompile or a person.
-//! Blocks are followed (`if`, `begin`, `let`, `module`, and functions without arguments), so that
-//! each statement is self-contained; anything else is listed with its reason.
+//! Blocks are followed (`if`, `begin`, `let`, `module`, and functions without arguments), and each statement
+//! takes along the expressions of the file that it needs, so that it is self-contained; anything else is
+//! listed with its reason.
 
+use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::lexer::{Brackets, Kind, Lexer, Symbols, Token, skip_blanks};
+use super::bindings::{Binding, Definitions, Site};
+use super::effects::{self, Effect, Effects, after_macros, has_call_in_string, names_in};
+use super::lexer::{self, Brackets, Kind, Lexer, Symbols, Token, skip_blanks};
 use super::{Ignored, Recording, imports};
 
 /// The maximum length of a plain statement, in bytes. It limits the search for a missing closing
@@ -19,6 +23,14 @@ const LONGEST_IN_VAIN: usize = 1 << 25;
 /// The maximum depth of blocks that are followed. Deeper ones are not read: following a block needs a
 /// part of the stack.
 const DEEPEST: usize = 64;
+
+/// How often a file is read at most. Each reading knows the definitions that the one before it found, which
+/// decide what calls `precompile`; the second is the last unless functions call each other.
+const MOST_READINGS: usize = 8;
+
+/// How many bytes of definitions statements may take along. A file in which they would take more is one
+/// statement.
+const MOST_TAKEN: usize = 1 << 22;
 
 /// Words that open a block, which `end` closes.
 const OPENERS: [&str; 13] = [
@@ -40,31 +52,17 @@ const OPENERS: [&str; 13] = [
 const CLOSERS: [&str; 5] = ["end", "else", "elseif", "catch", "finally"];
 
 pub(super) fn read(text: &str) -> Recording {
-    let mut reader = Reader {
-        text,
-        at: 0,
-        statements: Vec::new(),
-        ignored: Vec::new(),
-        bindings: Vec::new(),
-        depth: 0,
-        counted: (0, 1),
-        in_vain: Cell::new(0),
-    };
-    while reader.block(&[]) == Ended::Closer {
-        // Julia would refuse this word outside of a block, but the following statements still
-        // count.
-        let word = reader.word(reader.at);
-        reader.ignore(reader.at, reader.at + word.len(), "no block is open here");
-        reader.at += word.len();
+    let mut known = Definitions::default();
+    for reading in 1.. {
+        let mut reader = Reader::new(text, &known);
+        reader.file();
+        let found = Definitions::of(std::mem::take(&mut reader.found));
+        if found == known || reading == MOST_READINGS {
+            return reader.recording();
+        }
+        known = found;
     }
-    Recording {
-        statements: reader.statements,
-        ignored: reader
-            .ignored
-            .into_iter()
-            .map(|(_, ignored)| ignored)
-            .collect(),
-    }
+    unreachable!("the number of readings is limited")
 }
 
 /// Where a block ended.
@@ -83,30 +81,28 @@ struct Item {
     calls: bool,
     /// Whether it names `precompile` without calling it, as in `map(precompile, …)`.
     mentions: bool,
-    /// Whether it defines a function, `f(x) = …`.
-    defines: bool,
 }
 
-/// An assignment to names, an import of a name, or a function that calls `precompile`, which later
-/// statements may use.
-struct Binding<'a> {
-    names: Vec<&'a str>,
-    /// The assignment.
-    text: String,
-    /// The offset of the expression.
-    start: usize,
-    /// Whether calling it may call `precompile`: a function, or another name for `precompile`.
-    precompiles: bool,
-}
-
-struct Reader<'a> {
+struct Reader<'a, 'k> {
     text: &'a str,
+    /// What an earlier reading found.
+    known: &'k Definitions<'a>,
+    /// What this reading finds.
+    found: Vec<Binding<'a>>,
     at: usize,
     statements: Vec<String>,
     /// Other expressions, each with its offset.
     ignored: Vec<(usize, Ignored)>,
-    /// The assignments in the blocks that are open.
-    bindings: Vec<Binding<'a>>,
+    /// The places of expressions that became parts of statements.
+    taken: BTreeMap<usize, usize>,
+    /// How many bytes of definitions became parts of statements.
+    taken_bytes: usize,
+    /// Where the names that are bound here begin to be visible.
+    scope: usize,
+    /// Whether they are variables of a function or a `let`.
+    is_local: bool,
+    /// The start of the outermost function around.
+    function: Option<usize>,
     /// How many blocks are open.
     depth: usize,
     /// An offset and its line, from which the next line is counted.
@@ -115,7 +111,60 @@ struct Reader<'a> {
     in_vain: Cell<usize>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a, 'k> Reader<'a, 'k> {
+    fn new(text: &'a str, known: &'k Definitions<'a>) -> Self {
+        Self {
+            text,
+            known,
+            found: Vec::new(),
+            at: 0,
+            statements: Vec::new(),
+            ignored: Vec::new(),
+            taken: BTreeMap::new(),
+            taken_bytes: 0,
+            scope: 0,
+            is_local: false,
+            function: None,
+            depth: 0,
+            counted: (0, 1),
+            in_vain: Cell::new(0),
+        }
+    }
+
+    fn file(&mut self) {
+        while self.block(&[]) == Ended::Closer {
+            // Julia would refuse this word outside of a block, but the following statements still
+            // count.
+            let word = self.word(self.at);
+            self.ignore(self.at, self.at + word.len(), "no block is open here");
+            self.at += word.len();
+        }
+    }
+
+    fn recording(self) -> Recording {
+        if self.taken_bytes > MOST_TAKEN {
+            return Recording {
+                statements: vec![format!("nothing\n{}", self.text.trim())],
+                ignored: Vec::new(),
+            };
+        }
+        let ignored = self.ignored.into_iter();
+        let mut taken: Vec<(usize, usize)> = Vec::new();
+        for (start, end) in self.taken {
+            // One may contain others.
+            let before = taken.last().map_or(0, |(_, end)| *end);
+            taken.push((start, end.max(before)));
+        }
+        let ignored = ignored.filter(|(start, _)| {
+            let index = taken.partition_point(|(taken, _)| taken <= start);
+            index == 0 || taken[index - 1].1 <= *start
+        });
+        Recording {
+            statements: self.statements,
+            ignored: ignored.map(|(_, ignored)| ignored).collect(),
+        }
+    }
+
     /// Reads the contents of a block. `guards` are the conditions under which it is evaluated.
     fn block(&mut self, guards: &[String]) -> Ended {
         loop {
@@ -129,11 +178,11 @@ impl<'a> Reader<'a> {
             }
             if let Some((statement, end)) = self.plain(start) {
                 self.at = end;
-                self.keep(guards, statement);
+                self.keep(start, guards, statement);
                 continue;
             }
             let item = match self.item(start) {
-                Ok(item) => self.resolved(start, item),
+                Ok(item) => item,
                 Err(reason) => {
                     let end = self.line_end(start);
                     self.ignore(start, end, reason);
@@ -141,174 +190,228 @@ impl<'a> Reader<'a> {
                     continue;
                 }
             };
-            if !item.calls {
-                self.other(start, item.end);
-                self.at = item.end;
+            let calls = self.calls(start, &item);
+            if calls && self.was_read(start, &item, guards) {
+                self.ignore(
+                    start,
+                    item.end,
+                    "its statements are read where it is defined",
+                );
+            } else if calls && self.inside(start, guards) {
+                self.bind_block(start, guards);
                 continue;
+            } else {
+                self.expression(start, &item, calls, guards);
             }
-            if !self.inside(start, guards) {
-                self.at = item.end;
-                let whole = self.text[start..item.end].trim();
-                match item.defines {
-                    true => self.definition(start, item.end),
-                    // The text may contain several expressions, which an operator cannot join.
-                    false if guards.is_empty() => self.keep(guards, whole.to_owned()),
-                    false => self.keep(guards, format!("(begin\n{whole}\nend)")),
-                }
-            }
+            self.at = item.end;
         }
     }
 
-    /// Decides about an expression that names `precompile`, or a function that calls it.
-    fn resolved(&self, start: usize, item: Item) -> Item {
-        let text = &self.text[start..item.end];
-        let names_only = ["using", "import", "export", "public"].contains(&self.word(start));
-        let mut precompilers = self.bindings.iter().filter(|binding| binding.precompiles);
-        let used = precompilers.clone().next().is_some() && {
-            let names = names_in(text);
-            precompilers.any(|binding| binding.names.iter().any(|name| names.contains(name)))
+    /// Reads an expression that is not followed.
+    fn expression(&mut self, start: usize, item: &Item, calls: bool, guards: &[String]) {
+        let effects = effects::of(self.text, start, item.end);
+        let in_string = || has_call_in_string(&self.text[start..item.end]);
+        let is_text = effects.effect == Effect::Assigns && !(item.calls || item.mentions);
+        if !calls || (is_text && in_string()) {
+            return self.other(start, item, effects, guards);
+        }
+        let is_definition = match effects.effect {
+            Effect::Defines => true,
+            // `p = precompile` and `p = T -> precompile(f, (T,))` call nothing yet.
+            Effect::Assigns => effects.is_function || (effects.is_value && !item.calls),
+            Effect::Changes => false,
         };
-        let calls = !names_only && (item.calls || item.mentions || used);
-        // `p = precompile` and `p = T -> precompile(f, (T,))` call nothing yet.
-        let value = self.assigned(start, item.end).and(text.split_once('='));
-        let function = value.is_some_and(|(_, value)| {
-            (item.mentions && !item.calls) || is_anonymous_function(value.trim_start())
-        });
-        Item {
-            calls,
-            defines: item.defines || (calls && function),
-            ..item
+        if is_definition {
+            return self.definition(start, item, effects, guards);
+        }
+        let whole = self.text[start..item.end].trim();
+        // The text may contain several expressions, which an operator cannot join.
+        let statement = match guards.is_empty() {
+            true => whole.to_owned(),
+            false => format!("(begin\n{whole}\nend)"),
+        };
+        self.keep(start, guards, statement);
+        if !effects.names.is_empty() || effects.mutates {
+            self.bind(start, item, effects, guards);
+        }
+    }
+
+    /// Returns whether evaluating an expression, or a name that it defines, may call `precompile`.
+    fn calls(&self, start: usize, item: &Item) -> bool {
+        let text = &self.text[start..item.end];
+        if ["using", "import", "export", "public"].contains(&self.word(start)) {
+            return false;
+        }
+        if item.calls || item.mentions || self.known.precompiles(text) {
+            return true;
+        }
+        // `s = "precompile(f, ())"` calls nothing yet.
+        has_call_in_string(text)
+            && effects::of(self.text, start, item.end).effect != Effect::Assigns
+    }
+
+    /// Returns whether an expression only calls a function whose statements were read.
+    fn was_read(&self, start: usize, item: &Item, guards: &[String]) -> bool {
+        let text = &self.text[start..item.end];
+        let called = text.strip_suffix("()").unwrap_or_default();
+        let name = called.rsplit('.').next().unwrap_or_default();
+        !name.is_empty()
+            && lexer::name(name, 0) == name.len()
+            && guards.is_empty()
+            && self.known.was_read(name, self.site(start))
+    }
+
+    fn site(&self, at: usize) -> Site {
+        Site {
+            at,
+            function: self.function,
         }
     }
 
     /// Takes note of the definition of a function that calls `precompile`.
-    fn definition(&mut self, start: usize, end: usize) {
-        let function = self.after_macros(start);
-        if self.word(function) == "macro" {
-            return self.ignore(start, end, "it defines a macro, which is not expanded here");
-        }
-        let name = match self.word(function) {
-            "function" => skip_blanks(self.text, function + "function".len()).unwrap_or(function),
-            _ => function,
+    fn definition(&mut self, start: usize, item: &Item, effects: Effects<'a>, guards: &[String]) {
+        let is_macro = self.word(after_macros(self.text, start)) == "macro";
+        let reason = match is_macro {
+            true => "it defines a macro that is not used here",
+            false => "it defines a function that is not called here",
         };
-        let names = match self.assigned(start, end) {
-            Some(names) => names,
-            None => vec![self.word(name)],
-        };
-        self.bind(names, start, end, true);
-        self.ignore(start, end, "it defines a function that is not called here");
+        self.bind(start, item, effects, guards);
+        self.ignore(start, item.end, reason);
     }
 
-    /// Takes note of a definition of names.
-    fn bind(&mut self, names: Vec<&'a str>, start: usize, end: usize, precompiles: bool) {
-        let text = self.text[start..end].trim_start_matches("const ").trim();
-        self.bindings.push(Binding {
-            names,
-            text: text.to_owned(),
-            start,
-            precompiles,
+    /// Takes note of the effects of an expression.
+    fn bind(&mut self, start: usize, item: &Item, effects: Effects<'a>, guards: &[String]) {
+        let text = &self.text[start..item.end];
+        let text = match self.is_local {
+            true => text.trim(),
+            // Outside of a function it would be visible nowhere.
+            false => text.trim_start_matches("local ").trim(),
+        };
+        let mentions = item.calls || item.mentions || has_call_in_string(text);
+        let is_defined = effects.effect == Effect::Defines;
+        let delays = match effects.effect {
+            Effect::Defines => true,
+            Effect::Changes => effects.delays,
+            Effect::Assigns => {
+                let is_value = effects.is_value && !item.calls;
+                effects.delays || effects.is_function || is_value || has_call_in_string(text)
+            }
+        };
+        // An expression that is only evaluated may change all that it names, unless it is only a name.
+        let is_bare = effects.effect == Effect::Changes && !item.calls;
+        if is_bare && lexer::name(text, 0) == text.len() {
+            return;
+        }
+        self.found.push(Binding {
+            effect: effects.effect,
+            names: effects.names,
+            touched: BTreeSet::new(),
+            uses: names_in(text),
+            text: Cow::Borrowed(text),
+            place: start..item.end,
+            scope: self.scope..usize::MAX,
+            is_local: self.is_local,
+            level: guards.len(),
+            mutates: !is_defined && !effects.is_function && (is_bare || effects.mutates),
+            mutates_when_called: effects.mutates,
+            mentions,
+            delays,
+            is_read: false,
         });
     }
 
-    /// Returns the offset after the names of macros, as in `@noinline function f(x) … end`.
-    fn after_macros(&self, start: usize) -> usize {
-        let mut at = start;
-        while self.text[at..].starts_with('@') {
-            let name = self.text[at + 1..].find([' ', '\t', '\n']);
-            let next = name.and_then(|length| skip_blanks(self.text, at + 1 + length).ok());
-            let Some(next) = next.filter(|next| *next > at) else {
-                return start;
-            };
-            at = next;
+    /// Takes note of the effects of a block whose contents were read, which ends here.
+    fn bind_block(&mut self, start: usize, guards: &[String]) {
+        // What these contain was noted by itself.
+        if ["begin", "return"].contains(&self.word(start)) {
+            return;
         }
-        at
+        let effects = effects::of(self.text, start, self.at);
+        let item = Item {
+            end: self.at,
+            calls: true,
+            mentions: false,
+        };
+        if !effects.names.is_empty() || effects.mutates {
+            let is_read = self.word(start) == "function";
+            self.bind(start, &item, effects, guards);
+            if let Some(bound) = self.found.last_mut() {
+                bound.is_read = is_read;
+            }
+        }
     }
 
     /// Records an expression that is not a statement.
-    fn other(&mut self, start: usize, end: usize) {
-        if let Some(names) = self.assigned(start, end) {
-            self.bind(names, start, end, false);
-        }
-        let imported = imports::of(self.text, start, end);
+    fn other(&mut self, start: usize, item: &Item, effects: Effects<'a>, guards: &[String]) {
+        let text = &self.text[start..item.end];
+        let word = self.word(start);
+        let imported = imports::of(self.text, start, item.end);
         let exports = imported.is_empty();
         for (name, path) in imported {
             // Every statement has this name already.
             if name == "precompile" {
                 continue;
             }
-            self.bindings.push(Binding {
+            let effects = Effects {
+                effect: Effect::Assigns,
                 names: vec![name],
-                text: format!("{name} = {path}"),
-                start,
-                precompiles: path == "Base.precompile",
-            });
+                mutates: false,
+                delays: path == "Base.precompile",
+                is_function: false,
+                is_value: false,
+            };
+            self.bind(start, item, effects, guards);
+            if let Some(bound) = self.found.last_mut() {
+                bound.text = Cow::Owned(format!("{name} = {path}"));
+                bound.uses = HashSet::new();
+                bound.mentions = path == "Base.precompile";
+            }
+        }
+        match word {
+            "using" | "import" if exports => self.bind_relative(start, item, guards),
+            "using" | "import" | "export" | "public" => {}
+            _ => self.bind(start, item, effects, guards),
         }
         let includes = ["include(", "Base.include("]
             .iter()
-            .any(|call| self.text[start..end].starts_with(call));
-        let reason = match self.word(start) {
+            .any(|call| text.starts_with(call));
+        let reason = match word {
             _ if includes => "it includes another file: list that file in `statements`",
             "using" if exports => {
                 "which names a module exports is not known here: write them with the module, as `A.b`"
             }
             _ => "it is not a call of precompile",
         };
-        self.ignore(start, end, reason);
+        self.ignore(start, item.end, reason);
     }
 
-    /// Returns the names that an expression assigns to, as in `T = Int`, `const T = Int` and
-    /// `const (a, b) = Int, Char`.
-    fn assigned(&self, start: usize, end: usize) -> Option<Vec<&'a str>> {
-        let mut lexer = Lexer::new(&self.text[..end], start, Symbols::Escaped);
-        let mut token = lexer.next().ok()??;
-        if ["const", "local", "global"].contains(&self.spell(token)) {
-            token = lexer.next().ok()??;
+    /// Takes note of `using .A` and `import .A: b`, where `A` is a module of this file.
+    fn bind_relative(&mut self, start: usize, item: &Item, guards: &[String]) {
+        let text = &self.text[start..item.end];
+        let Some((_, path)) = text.split_once([' ', '\t']) else {
+            return;
+        };
+        let Some(module) = path.trim_start().strip_prefix('.') else {
+            return;
+        };
+        let module = &module[..lexer::name(module, 0)];
+        let names = match path.split_once(':') {
+            Some((_, names)) => names_in(names).into_iter().collect(),
+            None => self.known.names_of_module(module),
+        };
+        let effects = Effects {
+            effect: Effect::Assigns,
+            names,
+            mutates: false,
+            delays: true,
+            is_function: true,
+            is_value: false,
+        };
+        self.bind(start, item, effects, guards);
+        if let Some(bound) = self.found.last_mut() {
+            bound.names.sort_unstable();
+            bound.uses = HashSet::from([module]);
         }
-        let mut names = Vec::new();
-        loop {
-            let spelled = self.spell(token);
-            match token.kind {
-                Kind::Name => names.push(spelled),
-                Kind::Open | Kind::Close if ["(", ")"].contains(&spelled) => {}
-                Kind::Operator if spelled == "," => {}
-                Kind::Operator if spelled == "=" => break,
-                _ => return None,
-            }
-            let next = lexer.next().ok()??;
-            // `f(x) = …` and `a b` assign to nothing.
-            let follows_name = token.kind == Kind::Name;
-            if follows_name && matches!(next.kind, Kind::Name | Kind::Open) {
-                return None;
-            }
-            token = next;
-        }
-        let compares = self.text[token.end..].starts_with('=');
-        (!names.is_empty() && !compares).then_some(names)
-    }
-
-    /// Returns the assignments that an expression needs, in their order.
-    fn needed(&self, expression: &str) -> Vec<&Binding<'a>> {
-        if self.bindings.is_empty() {
-            return Vec::new();
-        }
-        let mut names = names_in(expression);
-        let mut needed = Vec::new();
-        for binding in self.bindings.iter().rev() {
-            // Each method of a function is needed, but only the last assignment of a value.
-            let used = binding
-                .names
-                .iter()
-                .filter(|name| match binding.precompiles {
-                    true => names.contains(*name),
-                    false => names.remove(*name),
-                });
-            if used.count() > 0 {
-                names.extend(names_in(&binding.text));
-                needed.push(binding);
-            }
-        }
-        needed.reverse();
-        needed
     }
 
     /// Reads the block that begins at `start`, if its statements can be evaluated separately.
@@ -316,11 +419,9 @@ impl<'a> Reader<'a> {
         if self.depth == DEEPEST {
             return false;
         }
-        let open = self.bindings.len();
         self.depth += 1;
         let entered = self.inside_here(start, guards);
         self.depth -= 1;
-        self.bindings.truncate(open);
         entered
     }
 
@@ -332,11 +433,19 @@ impl<'a> Reader<'a> {
             "return" => self.at = behind,
             "module" | "baremodule" => {
                 let name = skip_blanks(self.text, behind).unwrap_or(behind);
-                self.enter(start, name + self.word(name).len(), guards);
+                let body = name + self.word(name).len();
+                self.scoped(start, false, |reader| reader.enter(start, body, guards));
             }
-            "let" if self.is_line_end(behind) => self.enter(start, behind, guards),
+            "let" if self.is_line_end(behind) => {
+                self.scoped(start, true, |reader| reader.enter(start, behind, guards));
+            }
             "function" => match self.function_body(behind) {
-                Some(body) => self.enter(start, body, guards),
+                Some(body) => {
+                    let outer = self.function;
+                    self.function = outer.or(Some(start));
+                    self.scoped(body, true, |reader| reader.enter(start, body, guards));
+                    self.function = outer;
+                }
                 None => return false,
             },
             "if" => self.conditional(start, behind, guards),
@@ -351,6 +460,19 @@ impl<'a> Reader<'a> {
             _ => return false,
         }
         true
+    }
+
+    /// Reads something whose names are visible only in it.
+    fn scoped<T>(&mut self, start: usize, is_local: bool, read: impl FnOnce(&mut Self) -> T) -> T {
+        let opened = self.found.len();
+        let outer = (self.scope, self.is_local);
+        (self.scope, self.is_local) = (start, is_local || self.is_local);
+        let result = read(self);
+        (self.scope, self.is_local) = outer;
+        for binding in &mut self.found[opened..] {
+            binding.scope.end = binding.scope.end.min(self.at);
+        }
+        result
     }
 
     /// Reads a block that begins at `start`, from `body` to its `end`.
@@ -384,17 +506,17 @@ impl<'a> Reader<'a> {
             if let Some(begin) = condition {
                 let end = self.condition_end(begin);
                 let text = self.text[begin..end].trim();
-                let calls = self
-                    .item_before(begin, end)
-                    .is_ok_and(|item| self.resolved(begin, item).calls);
+                let item = self.item_before(begin, end);
+                let calls = item.is_ok_and(|item| self.calls(begin, &item));
                 if calls {
-                    self.keep(&others, format!("({text})"));
+                    self.keep(begin, &others, format!("({text})"));
                 }
                 now.push(format!("({text})"));
                 others.push(format!("!({text})"));
                 self.at = end;
             }
-            let ended = self.block(&now);
+            let (begin, is_local) = (self.at, self.is_local);
+            let ended = self.scoped(begin, is_local, |reader| reader.block(&now));
             let word = self.word(self.at);
             if ended == Ended::File {
                 return self.ignore(start, condition.unwrap_or(start), "this `if` has no end");
@@ -496,13 +618,25 @@ impl<'a> Reader<'a> {
         // A symbol may be read in two ways: the one that ends the statement first is correct.
         let ends = [Symbols::Escaped, Symbols::Raw].map(|symbols| {
             let end = self.call_end(open, symbols)?;
-            (asserted.is_some() || self.ends_statement(end)).then_some(end)
+            let behind = match asserted {
+                Some(_) => self.after_message(end),
+                None => end,
+            };
+            self.ends_statement(behind).then_some((end, behind))
         });
-        let end = ends.into_iter().flatten().min()?;
-        let statement = self.text[name..end].to_owned();
-        // A message may follow the asserted expression.
-        let behind = asserted.and_then(|_| Some(self.item(start).ok()?.end));
-        Some((statement, behind.unwrap_or(end)))
+        let (end, behind) = ends.into_iter().flatten().min()?;
+        Some((self.text[name..end].to_owned(), behind))
+    }
+
+    /// Returns the offset after the message that may follow an asserted expression.
+    fn after_message(&self, at: usize) -> usize {
+        let limit = self.limit(at);
+        let token = Lexer::new(&self.text[..limit], at, Symbols::Escaped).next();
+        let message = token
+            .ok()
+            .flatten()
+            .filter(|token| self.text[token.start..].starts_with('"'));
+        message.map_or(at, |message| message.end)
     }
 
     /// Returns the offset of the argument of the macro call at `start`, if the macro only checks
@@ -574,7 +708,6 @@ impl<'a> Reader<'a> {
             end: start,
             calls: false,
             mentions: false,
-            defines: ["function", "macro"].contains(&self.word(self.after_macros(start))),
         };
         let mut blocks = 0_usize;
         // The last two tokens.
@@ -601,21 +734,16 @@ impl<'a> Reader<'a> {
                 }
                 let kind = word == "type" && ["abstract", "primitive"].contains(&before);
                 blocks += usize::from(kind || (keyword && OPENERS.contains(&word)));
-                let assigns = word == "=" && !self.text[token.end..].starts_with('=');
-                if assigns && before == ")" && !item.calls && blocks == 0 {
-                    item.defines = true;
-                }
             }
             if word == "precompile" && token.kind == Kind::Name {
                 let qualifier = last[0].map_or("", |last| self.spell(last));
                 let foreign = before == "." && !["Main", "Base", "Core"].contains(&qualifier);
-                let quoted = before == ":" && qualifier != ".";
                 let rest = &self.text[token.end..];
                 let keyword =
                     rest.trim_start().starts_with('=') && !rest.trim_start().starts_with("==");
                 if !foreign && !keyword && before != "function" {
                     item.calls |= rest.starts_with('(') || rest.starts_with(".(");
-                    item.mentions |= !quoted;
+                    item.mentions = true;
                 }
             }
             brackets.take(self.text, token)?;
@@ -646,9 +774,7 @@ impl<'a> Reader<'a> {
 
     /// Returns the name at an offset, or an empty string.
     fn word(&self, at: usize) -> &'a str {
-        let rest = &self.text[at..];
-        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '!');
-        &rest[..end.unwrap_or(rest.len())]
+        &self.text[at..lexer::name(self.text, at)]
     }
 
     fn is_line_end(&self, at: usize) -> bool {
@@ -678,19 +804,53 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn keep(&mut self, guards: &[String], statement: String) {
-        let parts = guards.iter().cloned().chain([statement]);
-        let mut statement = parts.collect::<Vec<_>>().join(" && ");
-        let needed = self.needed(&statement);
-        if !needed.is_empty() {
-            let texts: Vec<_> = needed.iter().map(|binding| &*binding.text).collect();
-            let starts: Vec<usize> = needed.iter().map(|binding| binding.start).collect();
-            let before = texts.join("\n");
-            statement = format!("let\n{before}\n{statement}\nend");
-            // They are part of a statement now.
-            self.ignored.retain(|(start, _)| !starts.contains(start));
+    /// Keeps a statement, which begins at `start`, with the expressions of the file that it needs. They are
+    /// evaluated in their order, each under the conditions that it depends on.
+    fn keep(&mut self, start: usize, guards: &[String], statement: String) {
+        let parts = guards.iter().cloned().chain([statement.clone()]);
+        let whole = parts.collect::<Vec<_>>().join(" && ");
+        if self.taken_bytes > MOST_TAKEN {
+            return;
         }
-        self.statements.push(statement);
+        let needed = self.known.needed(&whole, self.site(start));
+        if needed.is_empty() {
+            return self.statements.push(whole);
+        }
+        let texts = |level: usize, is_local: bool| {
+            let texts = needed.iter().filter(|binding| {
+                binding.level == level && (level > 0 || binding.is_local == is_local)
+            });
+            texts
+                .map(|binding| &*binding.text)
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        let mut all = statement;
+        for (index, guard) in guards.iter().enumerate().rev() {
+            let before = texts(index + 1, false);
+            if !before.is_empty() {
+                all = format!("(begin\n{before}\n{all}\nend)");
+            }
+            all = format!("{guard} && {all}");
+        }
+        let variables = texts(0, true);
+        if !variables.is_empty() {
+            all = format!("let\n{variables}\n{all}\nend");
+        }
+        let before = texts(0, false);
+        if !before.is_empty() {
+            all = format!("{before}\n{all}");
+        }
+        if super::is_plain(&all) {
+            all.insert_str(0, "nothing\n");
+        }
+        self.taken_bytes += all.len() - whole.len();
+        // They are part of a statement now.
+        for place in needed.iter().map(|binding| &binding.place) {
+            let end = self.taken.entry(place.start).or_default();
+            *end = place.end.max(*end);
+        }
+        self.statements.push(all);
     }
 
     /// Returns the line of an offset.
@@ -720,35 +880,4 @@ impl<'a> Reader<'a> {
         };
         self.ignored.push((start, ignored));
     }
-}
-
-/// Returns whether a value is a function without a name: `T -> …`, `(a, b) -> …`, `function (T) … end`.
-fn is_anonymous_function(value: &str) -> bool {
-    let names = |text: &str| {
-        text.chars()
-            .all(|c| c.is_alphanumeric() || "_,:. ".contains(c))
-    };
-    value.starts_with("function")
-        || value.split_once("->").is_some_and(|(arguments, _)| {
-            let arguments = arguments.trim();
-            let inner = arguments
-                .strip_prefix('(')
-                .and_then(|rest| rest.strip_suffix(')'));
-            names(inner.unwrap_or(arguments))
-        })
-}
-
-/// Returns the names that an expression uses, without those behind a dot.
-fn names_in(expression: &str) -> HashSet<&str> {
-    let mut lexer = Lexer::new(expression, 0, Symbols::Escaped);
-    let mut names = HashSet::new();
-    let mut last = "";
-    while let Ok(Some(token)) = lexer.next() {
-        let text = &expression[token.start..token.end];
-        if token.kind == Kind::Name && ![".", ":"].contains(&last) {
-            names.insert(text);
-        }
-        last = text;
-    }
-    names
 }

@@ -301,7 +301,8 @@ fn begins_name(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
 }
 
-fn name(text: &str, start: usize) -> usize {
+/// Returns the end of the name that begins at `start`, which is `start` if there is none.
+pub(super) fn name(text: &str, start: usize) -> usize {
     let bytes = text.as_bytes();
     let mut at = start;
     while let Some(byte) = bytes.get(at) {
