@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use clap::FromArgMatches;
 use sysforge_output::print_error;
-use sysforge_plan::Class;
 use sysforge_plan::text::{escaped_lines, is_deceptive};
+use sysforge_plan::{Class, secret};
 use sysforge_process::{interrupted, restrict_umask};
 
 use crate::args::Cli;
@@ -51,12 +51,14 @@ fn arguments() -> Result<Cli, u8> {
         // clap repeats the arguments, which a script may have taken from an untrusted source. clap's
         // own styles cannot be distinguished from those in an argument, so both are removed.
         let variables = std::env::vars_os().map(|(_, value)| value);
-        if given
-            .into_iter()
-            .chain(variables)
-            .any(|text| text.to_string_lossy().contains(is_deceptive))
+        let text = error.render().to_string();
+        if secret::has_private_address(&text)
+            || given
+                .into_iter()
+                .chain(variables)
+                .any(|text| text.to_string_lossy().contains(is_deceptive))
         {
-            print_error(&escaped_lines(&error.render().to_string()));
+            print_error(&escaped_lines(&secret::shown(&text)));
         } else {
             let _ = error.print();
         }

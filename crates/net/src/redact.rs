@@ -2,11 +2,16 @@
 
 use std::fmt;
 
+use sysforge_plan::secret::SHORTEST_TOKEN;
 use url::Url;
 
 /// Returns the address without user, password, query and fragment, all of which may contain a
 /// secret.
 pub fn redacted(url: &Url) -> String {
+    // In `user:password@host`, `user` is taken for a scheme.
+    if url.cannot_be_a_base() {
+        return without_parts(url.as_str());
+    }
     let mut url = url.clone();
     // These calls fail only for addresses that cannot contain credentials.
     let _ = url.set_password(None);
@@ -47,9 +52,13 @@ impl fmt::Debug for Address<'_> {
 /// Does the same as [`redacted`] for a text that is not a valid address: anything before an `@` or
 /// after a `?` may be a secret.
 pub fn redacted_text(text: &str) -> String {
-    if let Ok(url) = text.parse::<Url>() {
-        return redacted(&url);
+    match text.parse::<Url>() {
+        Ok(url) => redacted(&url),
+        Err(_) => without_parts(text),
     }
+}
+
+fn without_parts(text: &str) -> String {
     let shown = text.split(['?', '#']).next().unwrap_or_default();
     match text.rsplit_once('@') {
         // A password may contain a question mark.
@@ -70,14 +79,15 @@ pub fn typed(text: &str) -> String {
         // The name of a user may be a token.
         Some((login, rest))
             if is_address && !login.contains('/')
-                || login.contains(':') && !login.starts_with("dir:") =>
+                || login.contains(':') && !login.starts_with("dir:")
+                || login.len() >= SHORTEST_TOKEN && !login.contains('/') =>
         {
             format!("…@{rest}")
         }
         _ => rest.to_owned(),
     };
     match rest.find(['?', '#']) {
-        Some(end) if is_address => format!("{scheme}{}", &rest[..end]),
+        Some(end) if is_address || rest.starts_with('…') => format!("{scheme}{}", &rest[..end]),
         _ => format!("{scheme}{rest}"),
     }
 }
@@ -94,6 +104,8 @@ mod tests {
             ("https://secret@github.com/o/r", "https://…@github.com/o/r"),
             ("http://me:sec?r/et@[bad", "http://…@[bad"),
             ("me:secret@host/path", "…@host/path"),
+            ("me:secret@host/path?sig=secret", "…@host/path"),
+            ("ghp_0123456789abcdefghij@host/path", "…@host/path"),
             ("octo/images@refs/heads/main", "octo/images@refs/heads/main"),
             ("s3://images/demo@..", "s3://images/demo@.."),
             ("dir:site@pkg@1", "dir:site@pkg@1"),
@@ -115,6 +127,7 @@ mod tests {
             ("https://me:secret@bad host:1/?secret", "…@bad host:1/"),
             ("https://bad host/?secret", "https://bad host/"),
             ("https://me:sec?ret@bad host", "…@bad host"),
+            ("me:secret@host:1/path", "…@host:1/path"),
         ] {
             assert_eq!(redacted_text(address), shown);
             if let Ok(url) = address.parse() {

@@ -213,22 +213,30 @@ impl Network {
         {
             builder = builder.no_proxy();
             let except = except.as_deref().and_then(NoProxy::from_string);
-            let http = http
-                .as_deref()
-                .map(|address| (address, Proxy::http(address)));
-            let https = https
-                .as_deref()
-                .map(|address| (address, Proxy::https(address)));
-            for (address, proxy) in http.into_iter().chain(https) {
-                let proxy = proxy.map_err(|source| Error::Proxy {
+            type Make = fn(Url) -> reqwest::Result<Proxy>;
+            let proxies = [(http, Proxy::http as Make), (https, Proxy::https)];
+            for (address, make) in proxies {
+                let Some(address) = address else { continue };
+                let invalid = || Error::Proxy {
                     address: redacted_text(address),
-                    source,
-                })?;
+                };
+                let url = proxy_url(address).ok_or_else(invalid)?;
+                let proxy = make(url).map_err(|_| invalid())?;
                 builder = builder.proxy(proxy.no_proxy(except.clone()));
             }
         }
         builder.build().map_err(Error::Client)
     }
+}
+
+/// Returns the address of a proxy, whose scheme may be missing. The HTTP library uses no proxy at all for
+/// a scheme that it does not know.
+fn proxy_url(address: &str) -> Option<Url> {
+    let url: Url = match address.contains("://") {
+        true => address.parse().ok()?,
+        false => format!("http://{address}").parse().ok()?,
+    };
+    (url.has_host() && matches!(url.scheme(), "http" | "https")).then_some(url)
 }
 
 fn certificates(path: &std::path::Path) -> Result<Vec<Certificate>, Error> {
@@ -294,7 +302,32 @@ mod tests {
                 hint.starts_with("HTTPS_PROXY, http_proxy or ALL_PROXY"),
                 "{hint}"
             );
-            assert!(hint.ends_with("`http://HOST:PORT`"), "{hint}");
+            assert!(hint.contains("`http://HOST:PORT`"), "{hint}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_no_proxy_is_refused_without_its_password() {
+        for (address, shown) in [
+            ("proxy:3128", None),
+            ("me:secret@proxy:3128", None),
+            ("https://proxy", None),
+            ("ftp://proxy:9", Some("ftp://proxy:9/")),
+            ("socks5://me:secret@proxy:9", Some("socks5://proxy:9")),
+            ("file:///x", Some("file:///x")),
+            ("me:secret@[bad", Some("…@[bad")),
+        ] {
+            let network = Network {
+                proxies: Proxies::Explicit {
+                    http: Some(address.to_owned()),
+                    https: None,
+                    except: None,
+                },
+                ..Network::default()
+            };
+            let error = network.client().err();
+            let expected = shown.map(|shown| format!("`{shown}` is not a proxy address"));
+            assert_eq!(error.map(|error| error.to_string()), expected, "{address}");
         }
     }
 

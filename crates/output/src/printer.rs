@@ -10,7 +10,7 @@ use anstyle::{AnsiColor, Style};
 use sysforge_actions::command::{self, Level};
 use sysforge_plan::explain::causes;
 use sysforge_plan::text::{escaped_lines, is_deceptive};
-use sysforge_plan::{Class, Explain};
+use sysforge_plan::{Class, Explain, secret};
 use sysforge_report::table::fitted;
 
 use crate::bug;
@@ -73,7 +73,7 @@ impl Terminal {
     /// Prints a value as indented JSON on standard output.
     pub fn json(self, value: &impl serde::Serialize) {
         let json = serde_json::to_string_pretty(value).unwrap_or_default();
-        self.write(&plain_json(&json));
+        self.write(&plain_json(&secret::shown(&json)));
     }
 
     /// Prints a document that Sysforge itself generates, such as a manual page, byte for byte.
@@ -97,9 +97,10 @@ impl Terminal {
     }
 
     /// Makes untrusted text safe to print: escapes deceptive characters and the commands of a
-    /// runner.
+    /// runner, and hides what is private in addresses.
     fn shown(self, text: &str) -> String {
-        let text = escaped_lines(text);
+        let text = secret::shown(text);
+        let text = escaped_lines(&text);
         match self.actions {
             true => command::without_commands(&text).into_owned(),
             false => text.into_owned(),

@@ -1,6 +1,7 @@
 //! Credentials that cannot be printed accidentally in an error, a log or a trace, and the logins in
 //! addresses.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -38,7 +39,7 @@ impl fmt::Debug for Secret {
 
 /// A user name of this length is a token. A shorter one without a password, as in
 /// `ssh://git@host`, is a generic account.
-const SHORTEST_TOKEN: usize = 20;
+pub const SHORTEST_TOKEN: usize = 20;
 
 /// A login in an address: `USER:PASSWORD` or a token, as in `https://TOKEN@host`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,9 +91,96 @@ pub fn without_logins(text: &str) -> String {
     shown
 }
 
+/// The names of parameters that grant access to anyone who has the address.
+const SIGNATURE_PARAMETERS: &[&str] = &[
+    "sig",
+    "token",
+    "key",
+    "secret",
+    "password",
+    "auth",
+    "credential",
+];
+
+/// Returns the queries and fragments with a signature or a token in the addresses of a text, as places
+/// in bytes, with the `?` or `#`.
+fn signatures(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices("://").filter_map(|(at, _)| {
+        let rest = &text[at..];
+        let end = rest.find(|c: char| c.is_whitespace() || "\"`\\".contains(c));
+        let address = &rest[..end.unwrap_or(rest.len())];
+        let start = address.find(['?', '#'])?;
+        let mut parameters = address[start + 1..].split(['&', ';', '?', '#']);
+        let is_signed = parameters.any(|parameter| {
+            let name = parameter.split('=').next().unwrap_or_default();
+            let name = name.to_lowercase();
+            SIGNATURE_PARAMETERS.iter().any(|word| name.contains(word))
+        });
+        is_signed.then(|| at + start..at + address.len())
+    })
+}
+
+/// Returns whether a text contains an address with a login, or with a signature or a token in its query
+/// or fragment.
+pub fn has_private_address(text: &str) -> bool {
+    logins(text).next().is_some() || signatures(text).next().is_some()
+}
+
+/// Returns the text for display: what is private in its addresses is replaced by `…`. The place holder
+/// of hints, `USER:PASSWORD`, stays.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    if !text.contains("://") {
+        return text.into();
+    }
+    let logins = logins(text).map(|login| login.range.start..login.range.end - 1);
+    let mut private: Vec<_> = logins
+        .filter(|range| &text[range.clone()] != "USER:PASSWORD")
+        .chain(signatures(text).map(|range| range.start + 1..range.end))
+        .collect();
+    private.sort_by_key(|range| range.start);
+    let mut shown = String::with_capacity(text.len());
+    let mut end = 0;
+    for range in private.into_iter() {
+        if range.start >= end {
+            shown.push_str(&text[end..range.start]);
+            shown.push('…');
+            end = range.end;
+        }
+    }
+    shown.push_str(&text[end..]);
+    shown.into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_private_in_an_address_is_not_shown() {
+        for (text, expected) in [
+            (
+                "`http://me:pw@h/x?sig=abc` is no version",
+                "`http://…@h/x?…` is no version",
+            ),
+            (
+                "{\"url\": \"https://h/#access_token=abc\"}",
+                "{\"url\": \"https://h/#…\"}",
+            ),
+            ("https://h/?X=1;sig=abc and more", "https://h/?… and more"),
+            ("https://h/?page=2#top", "https://h/?page=2#top"),
+            (
+                "write https://USER:PASSWORD@HOST",
+                "write https://USER:PASSWORD@HOST",
+            ),
+            ("https://…@h/x", "https://…@h/x"),
+            ("ssh://git@host", "ssh://git@host"),
+            ("no address: me@here?sig=1", "no address: me@here?sig=1"),
+        ] {
+            assert_eq!(shown(text), expected);
+            let is_private = text != expected || text.contains("PASSWORD");
+            assert_eq!(has_private_address(text), is_private, "{text}");
+        }
+    }
 
     #[test]
     fn addresses_are_shown_without_logins() {

@@ -83,7 +83,8 @@ macro_rules! as_string {
 }
 pub(crate) use as_string;
 
-/// Returns a value as indented JSON with a final newline. A value that JSON cannot express is empty.
+/// Returns a value as indented JSON with a final newline. A value that JSON cannot express, such as a path
+/// that is not Unicode, is empty: such paths are refused before.
 pub fn json(value: &impl Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
@@ -100,6 +101,7 @@ pub fn is_deceptive(c: char) -> bool {
             | '\u{200b}'..='\u{200f}'
             | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}'
+            | '\u{2800}'
             | '\u{3164}'
             | '\u{fe00}'..='\u{fe0f}'
             | '\u{feff}'

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::explain::{Class, Explain, nearest};
+use crate::secret;
 use crate::serde_message::plain;
 use crate::text::escaped;
 
@@ -130,6 +131,14 @@ fn hint_for_kind(message: &str, words: &str) -> Option<String> {
 
 /// Returns what is shown of a line, and the position of `column` in it, both in characters from 0.
 fn excerpt(line: &str, column: usize) -> (String, usize) {
+    let mut column = column;
+    let shown = secret::shown(line);
+    if shown != line {
+        let before: String = line.chars().take(column).collect();
+        column = secret::shown(&before).chars().count();
+        column = column.min(shown.chars().count());
+    }
+    let line = &*shown;
     let length = line.chars().count();
     let start = match length > WIDTH {
         true => column.saturating_sub(WIDTH / 2).min(length - WIDTH),

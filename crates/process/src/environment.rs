@@ -7,7 +7,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
-use sysforge_plan::secret::logins;
+use sysforge_plan::secret::has_private_address;
 
 /// The environment variables of a child process.
 #[derive(Clone, Default)]
@@ -80,7 +80,19 @@ const OF_JOBS: &[&str] = &[
 
 /// Variables with these prefixes are meant for Sysforge and the runner's own actions, or give
 /// access to a cloud.
-const SECRET_PREFIXES: &[&str] = &["SYSFORGE_", "ACTIONS_", "AWS_", "AZURE_", "ARM_", "VAULT_"];
+const SECRET_PREFIXES: &[&str] = &[
+    "SYSFORGE_",
+    "ACTIONS_",
+    "AWS_",
+    "AZURE_",
+    "ARM_",
+    "VAULT_",
+    // Settings of git, among them headers with credentials.
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_KEY_",
+    "GIT_CONFIG_VALUE_",
+    "GIT_CONFIG_PARAMETERS",
+];
 
 /// Variables that lead to secrets (agents, files, programs that ask for a password), and the files
 /// through which a CI runner receives values for later steps.
@@ -136,7 +148,9 @@ impl Environment {
     pub fn for_package_manager(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let is_login = |name: &OsStr| {
             let name = upper(name);
-            name.starts_with("JULIA_PKG_") || PACKAGE_MANAGER_LOGIN.contains(&&*name)
+            let prefixes = ["JULIA_PKG_", "GIT_CONFIG_"];
+            prefixes.iter().any(|start| name.starts_with(start))
+                || PACKAGE_MANAGER_LOGIN.contains(&&*name)
         };
         Self {
             variables: variables
@@ -246,40 +260,19 @@ fn upper(name: &OsStr) -> String {
 }
 
 fn is_secret(name: &OsStr, value: &OsStr) -> bool {
-    let name = upper(name);
+    let (name, value) = (upper(name), value.to_string_lossy());
     SECRET_NAMES.contains(&&*name)
         || SECRET_WORDS.iter().any(|word| name.contains(word))
         || SECRET_SUFFIXES.iter().any(|ending| name.ends_with(ending))
         || SECRET_PREFIXES.iter().any(|start| name.starts_with(start))
-        || has_private_address(&value.to_string_lossy())
+        || has_private_address(&value)
+        || is_proxy_with_login(&name, &value)
 }
 
-/// Returns whether a text contains an address with a login, or one whose query contains a signature.
-fn has_private_address(text: &str) -> bool {
-    logins(text).next().is_some()
-        || text.split("://").skip(1).any(|address| {
-            let address = address
-                .split(char::is_whitespace)
-                .next()
-                .unwrap_or_default();
-            let query = address.split_once('?').map_or("", |(_, query)| query);
-            query.split('&').any(|pair| {
-                let key = pair.split('=').next().unwrap_or_default().to_lowercase();
-                SIGNATURE_PARAMETERS.iter().any(|word| key.contains(word))
-            })
-        })
+/// Returns whether a variable names a proxy with a login; the scheme may be missing.
+fn is_proxy_with_login(name: &str, value: &str) -> bool {
+    name.ends_with("_PROXY") && name != "NO_PROXY" && value.contains('@')
 }
-
-/// Query parameters that grant access to anyone who has the address.
-const SIGNATURE_PARAMETERS: &[&str] = &[
-    "sig",
-    "token",
-    "key",
-    "secret",
-    "password",
-    "auth",
-    "credential",
-];
 
 fn is_named(have: &OsStr, name: &str) -> bool {
     if cfg!(windows) {
@@ -361,6 +354,8 @@ mod tests {
             ("https://store.example/julia?X-Amz-Signature=abc", true),
             ("a=http://plain, b=https://me:secret@host/", true),
             ("http://me:sec,re;t@proxy:3128", true),
+            ("https://host/?page=1;sig=abc", true),
+            ("https://host/#access_token=abc", true),
             ("http://proxy:3128", false),
             ("ssh://git@host/r.git", false),
             ("https://pkg.julialang.org", false),
@@ -369,6 +364,21 @@ mod tests {
         ] {
             let made = Environment::new([("JULIA_PKG_SERVER".into(), value.into())]);
             assert_eq!(made.iter().count() == 0, is_secret, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_with_a_login_and_without_a_scheme_and_settings_of_git_are_removed() {
+        for (name, value, is_secret) in [
+            ("http_proxy", "me:secret@proxy:3128", true),
+            ("ALL_PROXY", "token@proxy", true),
+            ("https_proxy", "proxy:3128", false),
+            ("no_proxy", "a@b", false),
+            ("GIT_CONFIG_VALUE_0", "AUTHORIZATION: basic abc", true),
+            ("GIT_CONFIG_GLOBAL", "/dev/null", false),
+        ] {
+            let made = Environment::new([(name.into(), value.into())]);
+            assert_eq!(made.iter().count() == 0, is_secret, "{name}");
         }
     }
 

@@ -238,6 +238,7 @@ rule! {
     "the name of a package",
     |text| {
         length(text, 1, 128)?;
+        visible(text)?;
         let begins = text.starts_with(|c: char| c.is_alphabetic() || c == '_');
         refuse_if(!begins, "it does not begin with a letter")?;
         let allowed = text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '!');
