@@ -302,6 +302,17 @@ fn the_example_is_published_to_and_installed_from_both_hosts() {
         "--no-recheck",
     ];
     scratch.sysforge(&publish).succeeds();
+    // A launcher that the user has replaced since is kept, and then so is everything else.
+    let written = std::fs::read(&launcher).unwrap();
+    std::fs::write(&launcher, "mine").unwrap();
+    let said = in_a_clean_home(&scratch, "one", &upgrade, None).fails(7);
+    assert!(said.contains("was not written by Sysforge"), "{said}");
+    let said = in_a_clean_home(&scratch, "one", &install, None).fails(7);
+    assert!(said.contains("was not written by Sysforge"), "{said}");
+    assert_eq!(std::fs::read(&launcher).unwrap(), b"mine");
+    let listed = in_a_clean_home(&scratch, "one", &["install", "list"], None).succeeds();
+    assert!(listed.stdout.contains("v1.0.0") && !listed.stdout.contains("v1.2.0"));
+    std::fs::write(&launcher, written).unwrap();
     let said = in_a_clean_home(&scratch, "one", &upgrade, None).succeeds();
     assert!(said.stderr.contains("v1.0.0 → v1.2.0"), "{}", said.stderr);
     assert_eq!(workload(&scratch, &launcher), printed);

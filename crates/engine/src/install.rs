@@ -27,7 +27,7 @@ use crate::cpu::cpu_level;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
-use crate::paths::{absolute, temporary_folder};
+use crate::paths::{absolute, require_listable_folder, temporary_folder};
 use local_julia::LocalJulia;
 
 pub use activation::{Activated, Activation};
@@ -126,8 +126,10 @@ impl Installer<'_> {
     ///
     /// # Errors
     ///
-    /// If the release cannot be read or is not trusted, nothing in it fits, or it does not load.
+    /// If the path of the store cannot be in Julia's lists of folders, the release cannot be read or is
+    /// not trusted, nothing in it fits, or it does not load.
     pub async fn install(&self, request: &InstallRequest) -> Result<Installed, Failure> {
+        require_listable_folder(self.engine.store_path()?)?;
         let (release, index, signed) = self.open(request).await?;
         let reporter = &self.engine.reporter;
         match signed {
@@ -289,12 +291,20 @@ impl Installer<'_> {
     ///
     /// # Errors
     ///
-    /// If the new one cannot be installed; then the old one is kept.
+    /// If the new one cannot be installed, or a launcher or another file of the old one was replaced by
+    /// something else; then the old one is kept.
     pub async fn upgrade(
         &self,
         old: &Installed,
         allow_downgrade: bool,
     ) -> Result<Option<Installed>, Failure> {
+        // Before anything is changed: a file of the user's own is not replaced.
+        for launcher in old.launchers.iter().filter(|_| old.kind() == Kind::Image) {
+            activate::check_launcher(launcher)?;
+        }
+        for file in &old.files {
+            integrate::check_target(&file.path)?;
+        }
         let request = InstallRequest {
             source: old.source.latest(),
             name: Some(old.name.to_string()),

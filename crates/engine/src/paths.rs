@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use sysforge_plan::explain::PathError;
+use sysforge_plan::explain::{self, PathError};
 
 use crate::error::EngineError;
 
@@ -55,6 +55,30 @@ pub fn require_folder(folder: &Path) -> Result<(), EngineError> {
             let error = std::io::ErrorKind::NotADirectory.into();
             Err(PathError::wrap("use", folder, EngineError::Path)(error))
         }
+    }
+}
+
+/// Makes sure that a folder can be in Julia's lists of folders (`JULIA_LOAD_PATH`, `JULIA_DEPOT_PATH`),
+/// and in Sysforge's records: its path is Unicode, and has no separator of such lists in it.
+///
+/// # Errors
+///
+/// [`EngineError::Path`] if not.
+pub fn require_listable_folder(folder: &Path) -> Result<(), EngineError> {
+    const SEPARATOR: char = if cfg!(windows) { ';' } else { ':' };
+    let refuse = |why: String| {
+        let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, why);
+        Err(PathError::wrap("use", folder, EngineError::Path)(error))
+    };
+    match folder.to_str() {
+        None => refuse("its path is not Unicode".to_owned()),
+        Some(text) if text.contains(SEPARATOR) => refuse(format!(
+            "its path has a `{SEPARATOR}` in it, which separates the folders of Julia's lists"
+        )),
+        Some(text) if text.contains(char::is_control) => {
+            refuse("its path has a control character in it".to_owned())
+        }
+        Some(_) => Ok(()),
     }
 }
 
@@ -115,7 +139,7 @@ pub(crate) fn temporary_folder() -> Result<tempfile::TempDir, EngineError> {
     let parent = tempfile::env::temp_dir();
     let created = tempfile::tempdir_in(&parent);
     created.map_err(PathError::wrap(
-        "create a folder in",
+        explain::CREATE_TEMPORARY,
         &parent,
         EngineError::Path,
     ))
@@ -151,6 +175,21 @@ mod tests {
     }
 
     #[cfg(unix)]
+    #[test]
+    #[cfg(unix)]
+    fn a_folder_that_cannot_be_in_a_list_of_folders_is_refused() {
+        use std::os::unix::ffi::OsStrExt;
+        let said = |bytes: &[u8]| {
+            let folder = Path::new(std::ffi::OsStr::from_bytes(bytes));
+            let error = require_listable_folder(folder).err()?;
+            std::error::Error::source(&error).map(ToString::to_string)
+        };
+        assert_eq!(said("/srv/größe; 1".as_bytes()), None);
+        assert!(said(b"/srv/a:b").unwrap().contains("has a `:` in it"));
+        assert_eq!(said(b"/srv/\xff").unwrap(), "its path is not Unicode");
+        assert!(said(b"/srv/a\nb").unwrap().contains("control character"));
+    }
+
     #[test]
     fn an_image_does_not_replace_a_device() {
         let error = require_no_device(Path::new("/dev/null")).unwrap_err();

@@ -33,6 +33,19 @@ pub struct Activation {
 }
 
 impl Activation {
+    /// Refuses, before anything is installed, to replace files that Sysforge did not write. What to
+    /// add to the settings of VS Code is known only later.
+    fn check_targets(&self) -> Result<(), Failure> {
+        if let Some(path) = &self.launcher {
+            activate::check_launcher(path)?;
+        }
+        let files = self.files.iter();
+        for (_, path) in files.filter(|(program, _)| *program != Integration::VsCode) {
+            integrate::check_target(path)?;
+        }
+        Ok(())
+    }
+
     /// Returns the first command-line option that applies only to images, and so cannot be used for
     /// apps.
     fn of_images(&self) -> Option<&'static str> {
@@ -88,6 +101,7 @@ impl Installer<'_> {
         activation: &Activation,
     ) -> Result<Activated, Failure> {
         self.images.finish_removals("");
+        activation.check_targets()?;
         let mut installed = self.install(request).await?;
         if !installed.apps.is_empty() {
             let was_linked = !installed.launchers.is_empty();

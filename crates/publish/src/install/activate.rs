@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sysforge_files::write_program;
+use sysforge_files::{read_regular, write_program};
 use sysforge_plan::image_environment::LAUNCHER_MARK;
 pub use sysforge_plan::text::quoted;
 use sysforge_plan::text::{ChannelName, Rule as _};
@@ -181,14 +181,33 @@ pub(super) fn text_of<'a>(path: &'a Path, format: &'static str) -> Result<&'a st
     }
 }
 
+/// Refuses a path at which there is something else than a launcher that Sysforge wrote.
+///
+/// # Errors
+///
+/// [`InstallError::NotOurs`].
+pub fn check_launcher(path: &Path) -> Result<(), InstallError> {
+    // A symbolic link that leads nowhere is somebody's, too.
+    let is_there = path.symlink_metadata().is_ok();
+    let text = read_regular(path, LONGEST_LAUNCHER).unwrap_or_default();
+    match is_there && !is_launcher(&String::from_utf8_lossy(&text)) {
+        true => Err(InstallError::NotOurs(path.to_owned())),
+        false => Ok(()),
+    }
+}
+
+/// Maximum size of a launcher, in bytes.
+const LONGEST_LAUNCHER: u64 = 1 << 20;
+
 /// Writes a launcher: a script that starts Julia with the image, if the Julia's version is still
-/// the right one.
+/// the right one. It replaces nothing but another launcher.
 ///
 /// # Errors
 ///
 /// [`InstallError::Unrepresentable`] if the script cannot contain the path of the Julia or of the
-/// image; also if the launcher cannot be written.
+/// image, [`InstallError::NotOurs`] if there is another file; also if the launcher cannot be written.
 pub fn write_launcher(image: &mut Installed, path: &Path) -> Result<(), InstallError> {
+    check_launcher(path)?;
     text_of(&image.julia, "a launcher")?;
     text_of(&image.image, "a launcher")?;
     let text = if cfg!(windows) {
@@ -206,9 +225,13 @@ pub fn write_launcher(image: &mut Installed, path: &Path) -> Result<(), InstallE
 
 /// Whether this is the text of a launcher for the image.
 pub(super) fn starts(text: &str, image: &Installed) -> bool {
-    let written = |line: &str| line.trim_end().ends_with(LAUNCHER_MARK);
-    let ours = text.lines().take(2).any(written);
-    ours && names(text, image)
+    is_launcher(text) && names(text, image)
+}
+
+/// Whether this is the text of a launcher.
+fn is_launcher(text: &str) -> bool {
+    let is_mark = |line: &str| line.trim_end().ends_with(LAUNCHER_MARK);
+    text.lines().take(2).any(is_mark)
 }
 
 fn names(text: &str, image: &Installed) -> bool {

@@ -184,19 +184,17 @@ pub fn write(
     // A launcher extends the user's values; a file for other programs names only the image's
     // folders.
     let start = Start::of(image, &UserLists::default());
-    if path.exists() && !is_ours(&path) {
-        return Err(match integration {
-            Integration::VsCode => InstallError::OtherSettings {
-                path,
-                settings: lines(editor_settings(
-                    image,
-                    &start,
-                    &program.display().to_string(),
-                )),
-            },
-            _ => InstallError::NotOurs(path),
-        });
-    }
+    check_target(&path).map_err(|error| match integration {
+        Integration::VsCode => InstallError::OtherSettings {
+            settings: lines(editor_settings(
+                image,
+                &start,
+                &program.display().to_string(),
+            )),
+            path: path.clone(),
+        },
+        _ => error,
+    })?;
     if integration == Integration::VsCode {
         check_editor_settings(image, &start, &program)?;
     }
@@ -234,9 +232,18 @@ pub(super) fn remove(file: &IntegrationFile, image: &Installed) -> Result<(), In
 /// Maximum size of such a file, in bytes.
 const LIMIT: u64 = 1 << 20;
 
-fn is_ours(path: &Path) -> bool {
+/// Refuses a path at which there is something that Sysforge did not write.
+///
+/// # Errors
+///
+/// [`InstallError::NotOurs`].
+pub fn check_target(path: &Path) -> Result<(), InstallError> {
+    let is_there = path.symlink_metadata().is_ok();
     let text = read_regular(path, LIMIT).unwrap_or_default();
-    String::from_utf8_lossy(&text).contains(MARK)
+    match is_there && !String::from_utf8_lossy(&text).contains(MARK) {
+        true => Err(InstallError::NotOurs(path.to_owned())),
+        false => Ok(()),
+    }
 }
 
 /// Returns a Julia string literal.

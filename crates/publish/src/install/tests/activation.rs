@@ -161,6 +161,34 @@ async fn a_launcher_goes_with_its_image_and_is_noted_once() {
 }
 
 #[tokio::test]
+async fn a_launcher_replaces_nothing_but_a_launcher() {
+    let Desk {
+        scene,
+        mut installed,
+        ..
+    } = Desk::new().await;
+    let folder = scene.folder.path();
+    let (text, link, dangling) = (folder.join("text"), folder.join("link"), folder.join("to"));
+    std::fs::write(&text, "mine, not written by `sysforge install`.\n").unwrap();
+    std::os::unix::fs::symlink(&text, &link).unwrap();
+    std::os::unix::fs::symlink(folder.join("nothing"), &dangling).unwrap();
+    for path in [&text, &link, &dangling, Path::new("/dev/null"), folder] {
+        let error = activate::write_launcher(&mut installed, path).unwrap_err();
+        assert!(matches!(error, InstallError::NotOurs(_)), "{error}");
+        let error = integrate::check_target(path);
+        let is_marked = [&text, &link].contains(&&path.to_path_buf());
+        assert_eq!(error.is_ok(), is_marked, "{error:?}");
+    }
+    assert!(installed.launchers.is_empty());
+    assert!(std::fs::read_to_string(&text).unwrap().starts_with("mine"));
+    assert!(link.is_symlink() && dangling.is_symlink());
+    let ours = folder.join("ours");
+    for _ in 0..2 {
+        activate::write_launcher(&mut installed, &ours).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_launcher_that_cannot_be_written_is_not_noted() {
     let Desk {
         scene,
