@@ -6,6 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::measured;
 use crate::platform::Os;
 use crate::text::{self, ProgramName, Rule as _};
 
@@ -130,6 +131,7 @@ pub struct RunRecord {
     /// The exit code.
     pub exit: i32,
     /// Wall time from start to end, in milliseconds.
+    #[serde(deserialize_with = "measured::milliseconds")]
     pub wall_ms: f64,
     /// Peak memory when Julia ran it on the image, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -145,6 +147,7 @@ pub struct BundledFile {
     #[serde(deserialize_with = "text::string::<text::RelativePath, _>")]
     pub path: String,
     /// Size in bytes.
+    #[serde(deserialize_with = "measured::size")]
     pub size: u64,
     /// Why it is included.
     #[serde(deserialize_with = "text::string::<text::Line, _>")]

@@ -19,13 +19,14 @@ pub struct JsonError {
     message: String,
     /// Line and column, counted from 1, if the position helps.
     position: Option<(usize, usize)>,
-    of_form: bool,
+    lasting: bool,
 }
 
 impl JsonError {
-    /// Whether the document is JSON, but of another form.
-    pub const fn is_of_form(&self) -> bool {
-        self.of_form
+    /// Whether the sender made a mistake: the document is neither cut short nor replaced by a page or
+    /// something else.
+    pub const fn is_lasting(&self) -> bool {
+        self.lasting
     }
 }
 
@@ -52,7 +53,7 @@ pub fn parse<T: DeserializeOwned>(text: impl AsRef<[u8]>) -> Result<T, JsonError
         return Err(JsonError {
             message: message.to_owned(),
             position: None,
-            of_form: false,
+            lasting: false,
         });
     }
     let error = match serde_json::from_slice(text) {
@@ -68,6 +69,20 @@ pub fn parse<T: DeserializeOwned>(text: impl AsRef<[u8]>) -> Result<T, JsonError
             Err(JsonError::new(path.as_deref(), located.inner()))
         }
     }
+}
+
+/// Reads the `schema` of a document.
+///
+/// # Errors
+///
+/// If it is not a JSON object with a `schema`.
+pub(crate) fn schema(text: &[u8]) -> Result<String, JsonError> {
+    #[derive(serde::Deserialize)]
+    #[serde(expecting = "an object with a `schema`")]
+    struct Head {
+        schema: String,
+    }
+    parse(text).map(|head: Head| head.schema)
 }
 
 /// Returns the path of a field, as in `images[0].archive.size`; `None` for the whole document.
@@ -117,7 +132,7 @@ impl JsonError {
         Self {
             message,
             position: Some(position).filter(|(line, _)| *line > 0),
-            of_form: error.is_data(),
+            lasting: !error.is_eof(),
         }
     }
 }

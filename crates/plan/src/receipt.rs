@@ -13,6 +13,7 @@ use crate::event::Step;
 use crate::json;
 use crate::julia::JuliaBuild;
 use crate::julia_option::JuliaOption;
+use crate::measured;
 use crate::output::OutputKind;
 use crate::portability::Portability;
 use crate::signing::SignatureCheck;
@@ -21,6 +22,9 @@ use crate::text::{self, FileName, ImageName};
 
 /// The schema that this Sysforge writes. A reader refuses a higher major number.
 pub const SCHEMA: &str = "sysforge-receipt/1";
+
+/// No Julia loads packages and runs a workload in less time, in seconds.
+const SHORTEST_RESULT_S: f64 = 1e-4;
 
 /// What was built, from which inputs, how, and what was verified.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -260,11 +264,11 @@ pub struct StatementCounts {
     pub ignored: Vec<Ignored>,
 }
 
-/// The counts of the statements do not add up.
+/// The counts of the statements contradict each other.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{recorded} statements were recorded, but {replayed} replayed, {failed} failed and {skipped} \
-     skipped make {}", replayed + failed + skipped
+     skipped make {}", replayed.saturating_add(*failed).saturating_add(*skipped)
 )]
 pub struct Unaccounted {
     /// See [`StatementCounts::recorded`].
@@ -285,7 +289,8 @@ impl StatementCounts {
     /// If the counts do not add up.
     pub fn check(&self) -> Result<(), Unaccounted> {
         let (failed, skipped) = (self.failed.len(), self.skipped.len());
-        if self.recorded == self.replayed + failed + skipped {
+        let sum = self.replayed.checked_add(failed + skipped);
+        if sum == Some(self.recorded) {
             return Ok(());
         }
         Err(Unaccounted {
@@ -328,16 +333,28 @@ pub struct CheckRecord {
     pub outputs: Vec<OutputRecord>,
     /// How many milliseconds compiling each residual and each statement in `own` took, if Julia
     /// reports it (1.12 and later).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "measured::costs"
+    )]
     pub costs_ms: BTreeMap<String, f64>,
     /// Latency with the image, in seconds; absent without a workload.
     pub latency: Option<Latency>,
     /// Loading the packages in a new process without the image, in seconds; absent if not measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "measured::optional_seconds"
+    )]
     pub load_without_image_s: Option<f64>,
     /// The first run of the workloads in a new process without the image, in seconds; absent if not
     /// measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "measured::optional_seconds"
+    )]
     pub first_call_without_image_s: Option<f64>,
     /// Waiting times of an interactive session; absent if not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -366,12 +383,16 @@ pub struct OutputRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interactive {
     /// The first prompt.
+    #[serde(deserialize_with = "measured::seconds")]
     pub first_prompt_s: f64,
     /// The first prompt of the Julia without the image.
+    #[serde(deserialize_with = "measured::seconds")]
     pub first_prompt_without_image_s: f64,
     /// The first `using Pkg`.
+    #[serde(deserialize_with = "measured::seconds")]
     pub using_pkg_s: f64,
     /// The first `using Pkg` of the Julia without the image.
+    #[serde(deserialize_with = "measured::seconds")]
     pub using_pkg_without_image_s: f64,
 }
 
@@ -379,10 +400,13 @@ pub struct Interactive {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     /// Loading the packages (`using`).
+    #[serde(deserialize_with = "measured::seconds")]
     pub load_s: f64,
     /// The first run of the workloads in a new process.
+    #[serde(deserialize_with = "measured::seconds")]
     pub first_call_s: f64,
     /// The second run in the same process; absent if the workloads cannot run twice.
+    #[serde(default, deserialize_with = "measured::optional_seconds")]
     pub second_call_s: Option<f64>,
 }
 
@@ -403,6 +427,7 @@ pub struct Timing {
     /// The step.
     pub step: Step,
     /// Seconds of wall time.
+    #[serde(deserialize_with = "measured::seconds")]
     pub seconds: f64,
     /// The observed peak memory of the step's child process, in bytes, if it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -432,6 +457,8 @@ pub enum ReceiptError {
     Schema(String),
     #[error("the receipt is called {found}, and its parts make {expected}")]
     Identifier { found: BuildId, expected: String },
+    #[error("the counts of the statements in the receipt do not add up")]
+    Unaccounted(#[source] Unaccounted),
 }
 
 impl Receipt {
@@ -445,19 +472,18 @@ impl Receipt {
     ///
     /// # Errors
     ///
-    /// If the text is not a receipt, or has another schema.
+    /// If the text is not a receipt, has another schema, or contradicts itself.
     pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self, ReceiptError> {
-        #[derive(Deserialize)]
-        #[serde(expecting = "an object with a `schema`")]
-        struct Head {
-            schema: String,
-        }
         let text = text.as_ref();
-        let head: Head = json::parse(text).map_err(ReceiptError::Malformed)?;
-        if head.schema != SCHEMA {
-            return Err(ReceiptError::Schema(head.schema));
+        let schema = json::schema(text).map_err(ReceiptError::Malformed)?;
+        if schema != SCHEMA {
+            return Err(ReceiptError::Schema(schema));
         }
         let receipt: Self = json::parse(text).map_err(ReceiptError::Malformed)?;
+        receipt
+            .statements
+            .check()
+            .map_err(ReceiptError::Unaccounted)?;
         match receipt.other_build_id() {
             None => Ok(receipt),
             Some(expected) => Err(ReceiptError::Identifier {
@@ -503,10 +529,11 @@ impl Latency {
 
 impl CheckRecord {
     /// Returns the first call's time divided by the second's: 1.0 means that nothing was left to
-    /// compile.
+    /// compile. `None` if the second was not measured, or too short to measure.
     pub fn first_over_second(&self) -> Option<f64> {
         let latency = self.latency?;
-        Some(latency.first_call_s / latency.second_call_s?.max(1e-9))
+        let second = latency.second_call_s.filter(|time| *time >= 1e-9)?;
+        Some(latency.first_call_s / second)
     }
 
     /// Returns how many milliseconds compiling the workloads' own functions took, as far as Julia
@@ -523,16 +550,110 @@ impl CheckRecord {
     }
 
     /// Returns how many times faster loading and the first call are with the image; `None` if
-    /// either was not measured.
+    /// either was not measured, or is too short to be true.
     pub fn first_result_speedup(&self) -> Option<f64> {
         let with = self.latency?.first_result_s();
-        Some(self.first_result_without_image_s()? / with.max(1e-9))
+        let without = self.first_result_without_image_s()?;
+        (with >= SHORTEST_RESULT_S).then(|| without / with)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Reads a receipt in which the field at `pointer` has this JSON text as its value.
+    fn read_with(pointer: &str, text: &str) -> Result<Receipt, ReceiptError> {
+        let image = crate::release::tests::image("x86_64-linux-gnu", "1.12.7", None, "generic");
+        let mut value = serde_json::to_value(image.receipt).unwrap();
+        let times = |names: &[&str]| {
+            let times = names.iter().map(|name| ((*name).to_owned(), 1.5.into()));
+            serde_json::Value::Object(times.collect())
+        };
+        let interactive = times(&[
+            "first_prompt_s",
+            "first_prompt_without_image_s",
+            "using_pkg_s",
+            "using_pkg_without_image_s",
+        ]);
+        value["check"]["interactive"] = interactive;
+        value["check"]["latency"] = times(&["load_s", "first_call_s", "second_call_s"]);
+        value["check"]["costs_ms"] = times(&["precompile(f)"]);
+        value["check"]["load_without_image_s"] = 1.5.into();
+        value["check"]["first_call_without_image_s"] = 1.5.into();
+        value["timings"] = serde_json::json!([{"step": "emit", "seconds": 1.5}]);
+        *value.pointer_mut(pointer).unwrap() = serde_json::from_str(text).unwrap();
+        Receipt::from_json(value.to_string())
+    }
+
+    #[test]
+    fn a_time_that_nobody_measured_is_refused_with_its_field() {
+        for pointer in [
+            "/check/interactive/first_prompt_s",
+            "/check/interactive/first_prompt_without_image_s",
+            "/check/interactive/using_pkg_s",
+            "/check/interactive/using_pkg_without_image_s",
+            "/check/latency/load_s",
+            "/check/latency/first_call_s",
+            "/check/latency/second_call_s",
+            "/check/costs_ms/precompile(f)",
+            "/check/load_without_image_s",
+            "/check/first_call_without_image_s",
+            "/timings/0/seconds",
+        ] {
+            for good in ["0", "1.5", "2592000"] {
+                assert!(read_with(pointer, good).is_ok(), "{pointer}: {good}");
+            }
+            for bad in ["-1", "-1e-300", "1e300", "2592000001"] {
+                let Err(ReceiptError::Malformed(error)) = read_with(pointer, bad) else {
+                    panic!("{pointer}: {bad} is accepted");
+                };
+                let text = error.to_string();
+                assert!(text.contains("a measured time is between"), "{text}");
+                let field = pointer.split('/').nth(1).unwrap();
+                assert!(text.contains(field), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn statements_that_do_not_add_up_are_refused() {
+        assert!(read_with("/statements/recorded", "0").is_ok());
+        for (pointer, count) in [
+            ("/statements/recorded", "18446744073709551615"),
+            ("/statements/replayed", "18446744073709551615"),
+            ("/statements/recorded", "1"),
+        ] {
+            let error = read_with(pointer, count).unwrap_err();
+            assert!(matches!(error, ReceiptError::Unaccounted(_)), "{error}");
+        }
+        let mut counts = StatementCounts {
+            replayed: usize::MAX,
+            ..StatementCounts::default()
+        };
+        counts.failed.push(Unreplayed {
+            statement: String::new(),
+            reason: String::new(),
+        });
+        assert!(counts.check().unwrap_err().to_string().contains("make"));
+    }
+
+    #[test]
+    fn a_result_without_any_latency_has_no_speedup() {
+        let with = |seconds: f64| CheckRecord {
+            latency: Some(Latency {
+                load_s: seconds,
+                first_call_s: seconds,
+                second_call_s: Some(seconds),
+            }),
+            load_without_image_s: Some(4.0),
+            first_call_without_image_s: Some(4.0),
+            ..CheckRecord::default()
+        };
+        assert_eq!(with(0.5).first_result_speedup(), Some(8.0));
+        assert_eq!(with(0.0).first_result_speedup(), None);
+        assert_eq!(with(0.0).first_over_second(), None);
+    }
 
     #[test]
     fn what_the_workloads_own_functions_cost_is_told_from_residuals() {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::build_id::BuildId;
 use crate::json;
-use crate::receipt::{FileRecord, Receipt};
+use crate::receipt::{FileRecord, Receipt, Unaccounted};
 use crate::text::{self, FileName, Rule as _, Tag};
 
 /// The schema that this Sysforge writes. A reader refuses any other.
@@ -97,6 +97,32 @@ impl Default for Site {
     }
 }
 
+/// A list of releases cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
+pub enum SiteError {
+    #[error("not a list of Sysforge releases")]
+    Malformed(#[source] json::JsonError),
+    #[error("the list has the schema `{}`, and this Sysforge reads `{SITE_SCHEMA}`", crate::text::shortened(.0, 60))]
+    Schema(String),
+}
+
+impl Site {
+    /// Parses a list.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not a list, or has another schema.
+    pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self, SiteError> {
+        let text = text.as_ref();
+        let schema = json::schema(text).map_err(SiteError::Malformed)?;
+        match schema == SITE_SCHEMA {
+            true => json::parse(text).map_err(SiteError::Malformed),
+            false => Err(SiteError::Schema(schema)),
+        }
+    }
+}
+
 /// An index cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
@@ -121,6 +147,12 @@ pub enum IndexError {
     Twice(BuildId),
     #[error("the release index calls an image {found}, and its parts make {expected}")]
     Identifier { found: BuildId, expected: String },
+    #[error("the counts of the statements of {image} in the release index do not add up")]
+    Unaccounted {
+        image: BuildId,
+        #[source]
+        source: Unaccounted,
+    },
 }
 
 /// Deserialises a list of tags. Invalid tags are dropped, so that they do not make the others
@@ -205,15 +237,10 @@ impl ReleaseIndex {
     ///
     /// If the text is not an index, has another schema, or contradicts itself.
     pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self, IndexError> {
-        #[derive(Deserialize)]
-        #[serde(expecting = "an object with a `schema`")]
-        struct Head {
-            schema: String,
-        }
         let text = text.as_ref();
-        let head: Head = json::parse(text).map_err(IndexError::Malformed)?;
-        if head.schema != SCHEMA {
-            return Err(IndexError::Schema(head.schema));
+        let schema = json::schema(text).map_err(IndexError::Malformed)?;
+        if schema != SCHEMA {
+            return Err(IndexError::Schema(schema));
         }
         let index: Self = json::parse(text).map_err(IndexError::Malformed)?;
         let mut ids = BTreeSet::new();
@@ -238,6 +265,11 @@ impl ReleaseIndex {
                 let found = image.build_id().clone();
                 return Err(IndexError::Identifier { found, expected });
             }
+            let unaccounted = |source| IndexError::Unaccounted {
+                image: image.build_id().clone(),
+                source,
+            };
+            image.receipt.statements.check().map_err(unaccounted)?;
         }
         Ok(index)
     }
@@ -338,6 +370,23 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_list_of_another_schema_and_one_that_is_cut_short_are_refused() {
+        let read = |text: &str| Site::from_json(text).map(|site| site.tags.len());
+        assert_eq!(
+            read(r#"{"schema":"sysforge-site/1","tags":["v1"]}"#).unwrap(),
+            1
+        );
+        let other = read(r#"{"schema":"sysforge-site/9"}"#).unwrap_err();
+        assert!(other.to_string().contains("sysforge-site/9"), "{other}");
+        for text in [
+            r#"{"schema":"sysforge-site/1","tags":["v1""#,
+            r#"{"schema":"sysforge-site/1"}"#,
+        ] {
+            assert!(matches!(read(text), Err(SiteError::Malformed(_))), "{text}");
+        }
+    }
+
+    #[test]
     fn an_index_that_names_a_path_is_refused() {
         let image = image("x86_64-linux-gnu", "1.12.7", None, "generic");
         let text = ReleaseIndex::new(&"v1".parse().unwrap(), vec![image]).to_json();
@@ -404,6 +453,15 @@ pub(crate) mod tests {
             let error = with(size).unwrap_err();
             assert!(matches!(error, IndexError::TooLarge { .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn an_index_with_statements_that_do_not_add_up_is_refused() {
+        let mut image = image("x86_64-linux-gnu", "1.12.7", None, "generic");
+        image.receipt.statements.recorded = usize::MAX;
+        let index = ReleaseIndex::new(&"v1".parse().unwrap(), vec![image]);
+        let error = ReleaseIndex::from_json(index.to_json()).unwrap_err();
+        assert!(matches!(error, IndexError::Unaccounted { .. }), "{error}");
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use sysforge_net::typed;
 use sysforge_plan::receipt::ReceiptError;
-use sysforge_plan::release::IndexError;
 use sysforge_plan::release::asset_name::Collision;
-use sysforge_plan::{Class, Explain, Sha256, explain};
+use sysforge_plan::release::{IndexError, SITE_NAME, SiteError};
+use sysforge_plan::{Class, Explain, Sha256, explain, units};
 
 use crate::signing::SigningError;
 use crate::storage_error::StorageError;
@@ -80,7 +80,7 @@ pub enum PublishError {
         attempts: u32,
         last: String,
     },
-    #[error("the host limits the rate of requests, and asks to wait for {seconds} s")]
+    #[error("the host limits the rate of requests, and asks to wait for {}", units::span(*seconds))]
     RateLimited { seconds: u64 },
     #[error("the release has a file `{name}` already, with other bytes")]
     Different { name: String },
@@ -117,6 +117,12 @@ pub enum PublishError {
         place: String,
         #[source]
         source: IndexError,
+    },
+    #[error("could not use `{SITE_NAME}` of {place}")]
+    Site {
+        place: String,
+        #[source]
+        source: SiteError,
     },
     #[error("there is no draft of {0}")]
     NoDraft(String),
@@ -217,6 +223,10 @@ impl From<sysforge_net::Error> for PublishError {
 impl Explain for PublishError {
     fn class(&self) -> Class {
         match self {
+            // A file is where a path needs a folder.
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotADirectory => {
+                Class::Usage
+            }
             Self::Io { source, .. } => explain::io_class(source, Class::Publish),
             Self::BadTag(_)
             | Self::Address(_)
@@ -352,7 +362,7 @@ impl Explain for PublishError {
                 )];
             }
             Self::Address(_) => "write `--to github`, `--to dir:PATH` or `--to s3://BUCKET/PREFIX`",
-            Self::Index { .. } => {
+            Self::Index { .. } | Self::Site { .. } => {
                 "is it a place that `sysforge publish` filled, and no newer one than this Sysforge?"
             }
             Self::Storage(error) => return error.hints(),

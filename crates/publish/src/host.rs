@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use sysforge_plan::release::{Site, SiteError};
+
 use crate::error::PublishError;
 
 mod attempts;
@@ -54,6 +56,19 @@ impl FromStr for Host {
             Some(("dir", path)) if !path.is_empty() => Ok(Self::Dir(path.into())),
             _ => Err(PublishError::Address(text.to_owned())),
         }
+    }
+}
+
+/// Parses the list of releases of `place`, to add a tag. A damaged list is created again, because it only
+/// repeats what the releases show; that of a newer Sysforge is left alone.
+fn site_to_extend(bytes: &[u8], place: impl FnOnce() -> String) -> Result<Site, PublishError> {
+    match Site::from_json(bytes) {
+        Ok(site) => Ok(site),
+        Err(SiteError::Malformed(_)) => Ok(Site::default()),
+        Err(source) => Err(PublishError::Site {
+            place: place(),
+            source,
+        }),
     }
 }
 

@@ -302,10 +302,27 @@ fn what_cannot_be_trusted_is_not_to_be_used() {
 }
 
 #[test]
+fn an_address_in_a_variable_that_is_none_is_told_with_the_variable_and_no_password() {
+    for name in ["GITHUB_SERVER_URL", "GITHUB_API_URL"] {
+        let variable = |asked: &str| (asked == name).then(|| "me:secret@host".to_owned());
+        let access = crate::host::github::Access::from_variables(
+            variable,
+            "octo/images",
+            sysforge_net::Network::default(),
+        );
+        let error = access.unwrap_err();
+        assert_eq!(error.to_string(), "`…@host` is not a web address");
+        assert!(error.hints()[0].starts_with(name), "{:?}", error.hints());
+        assert_eq!(error.class().exit_code(), 2);
+    }
+}
+
+#[test]
 fn a_full_disk_or_a_missing_permission_is_the_machines() {
     assert_all([
         (io(ErrorKind::StorageFull), 8, "free some space"),
-        (io(ErrorKind::PermissionDenied), 8, "may write to"),
+        (io(ErrorKind::NotADirectory), 2, "name a folder"),
+        (io(ErrorKind::PermissionDenied), 8, "choose another path"),
         (io(ErrorKind::NotFound), 7, "is the path right?"),
     ]);
     // No hint applies to every other kind.

@@ -9,7 +9,7 @@ use sysforge_plan::release::{SITE_NAME, Site};
 use sysforge_plan::text::{self, Tag};
 use sysforge_plan::{Reporter, Step};
 
-use super::PublishOptions;
+use super::{PublishOptions, site_to_extend};
 use crate::error::PublishError;
 use crate::local::{self, CHUNK, at};
 use crate::release_bundle::{Asset, Content, Kind, ReleaseBundle};
@@ -272,8 +272,8 @@ fn list(root: &Path, tag: &str) -> Result<(), PublishError> {
 
 fn read_site(path: &Path) -> Result<Site, PublishError> {
     let text = unless_gone(sysforge_files::read_text(path)).map_err(at(path))?;
-    // A list that cannot be read is created again: it only repeats what the folders show.
-    Ok(serde_json::from_str(&text).unwrap_or_default())
+    let folder = path.parent().unwrap_or(path);
+    site_to_extend(text.as_bytes(), || folder.display().to_string())
 }
 
 #[cfg(test)]

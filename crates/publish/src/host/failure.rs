@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 use sysforge_net::header::HeaderMap;
+use sysforge_net::header_number;
 use sysforge_plan::text::shortened;
 
 use super::Timing;
@@ -285,7 +286,7 @@ fn limited(status: u16, headers: &HeaderMap, message: &str) -> Option<Failure> {
         return None;
     }
     let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.trim());
-    let number = |name: &str| text(name)?.parse::<u64>().ok();
+    let number = |name: &str| header_number(text(name)?);
     let since_epoch = |time: SystemTime| {
         time.duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs())
@@ -337,7 +338,7 @@ pub(crate) fn of_error(error: &(dyn std::error::Error + 'static)) -> Failure {
     }
     // octocrab wraps the client's errors. A redirect to a URL that is not HTTP is an error of the
     // builder.
-    let is_permanent = std::iter::successors(Some(error), |error| error.source())
+    let is_permanent = causes(error)
         .filter_map(|error| error.downcast_ref::<sysforge_net::TransportError>())
         .any(|error| error.is_redirect() || error.is_builder());
     match is_permanent {
@@ -351,11 +352,24 @@ pub(crate) fn of_error(error: &(dyn std::error::Error + 'static)) -> Failure {
 
 pub(crate) const HOST_AT_FAULT: &str = "the host is at fault: tell its maintainer";
 
-/// Returns an error and its causes, on one line.
+fn causes<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}
+
+/// Returns an error and its causes, on one line. What only says that a request failed is left out: octocrab's
+/// wrappers, and the first words of the client's errors.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let client = causes(error).find(|error| error.is::<sysforge_net::TransportError>());
     let mut words = String::new();
-    for error in std::iter::successors(Some(error), |error| error.source()) {
+    for error in causes(client.unwrap_or(error)) {
         let inner = error.to_string();
+        let is_empty_phrase =
+            inner.starts_with("error sending request") || inner.starts_with("client error (");
+        if is_empty_phrase && error.source().is_some() {
+            continue;
+        }
         if words.is_empty() {
             words = inner;
         } else if !words.contains(&inner) {
@@ -363,7 +377,7 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         }
     }
     // A URL may come from a redirect and contain a signature.
-    for error in std::iter::successors(Some(error), |error| error.source()) {
+    for error in causes(error) {
         let transport = error.downcast_ref::<sysforge_net::TransportError>();
         if let Some(url) = transport.and_then(sysforge_net::TransportError::url) {
             words = words.replace(&format!(" for url ({url})"), "");
@@ -434,6 +448,26 @@ mod tests {
         let epoch = ("date", "Thu, 01 Jan 1970 00:00:00 GMT");
         let never = ("x-ratelimit-reset", "18446744073709551615");
         assert_eq!(wait(&[epoch, spent, never]), u64::MAX);
+    }
+
+    #[test]
+    fn a_wait_beyond_all_numbers_is_too_long_and_garbage_is_no_wait() {
+        let body = br#"{"message":"API rate limit exceeded"}"#;
+        let huge = "99999999999999999999";
+        let spent = ("x-ratelimit-remaining", "0");
+        for pairs in [
+            &[("retry-after", huge)][..],
+            &[spent, ("x-ratelimit-reset", huge)],
+        ] {
+            let failure = Failure::of_answer(403, &headers(pairs), body);
+            let error = failure.into_error("look", &Timing::default()).unwrap();
+            assert_eq!(
+                error.to_string(),
+                "the host limits the rate of requests, and asks to wait for more than a year"
+            );
+        }
+        let garbage = Failure::of_answer(429, &headers(&[("retry-after", "-5")]), body);
+        assert!(matches!(garbage, Failure::Limited(None)), "{garbage:?}");
     }
 
     #[test]

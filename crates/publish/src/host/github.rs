@@ -75,9 +75,12 @@ impl Access {
         const API: &str = "https://api.github.com";
         const WEB: &str = "https://github.com";
         let invalid = |text, from| PublishError::Url { text, from };
-        let parsed = |text: String, from| text.parse().map_err(|_| invalid(text, from));
+        let parsed = |text: String, from| match text.parse::<Url>() {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+            _ => Err(invalid(text, from)),
+        };
         let api = variable("GITHUB_API_URL").unwrap_or_else(|| API.to_owned());
-        let api: Url = parsed(api, "GITHUB_API_URL")?;
+        let api = parsed(api, "GITHUB_API_URL")?;
         let web = match variable("GITHUB_SERVER_URL") {
             Some(web) => parsed(web, "GITHUB_SERVER_URL")?,
             None if api.as_str().trim_end_matches('/') == API => {

@@ -27,6 +27,10 @@ pub enum InstallError {
     Host(#[from] PublishError),
     #[error("`{}` is not a source of images", sysforge_net::typed(.0))]
     Source(String),
+    #[error("`{}` has an `@` after its query", sysforge_net::typed(.0))]
+    TagAfterQuery(String),
+    #[error("`{}` has no `/` before the `@` of its tag", sysforge_net::typed(.0))]
+    NoSlash(String),
     #[error("there is no release of Sysforge images at {0}")]
     NoRelease(String),
     #[error("{asked} was asked for, and its index is that of {found}")]
@@ -145,7 +149,9 @@ impl Explain for InstallError {
     fn class(&self) -> Class {
         match self {
             Self::Host(error) => error.class(),
-            Self::Source(_) | Self::Channel(_) => Class::Usage,
+            Self::Source(_) | Self::TagAfterQuery(_) | Self::NoSlash(_) | Self::Channel(_) => {
+                Class::Usage
+            }
             _ => Class::Publish,
         }
     }
@@ -157,7 +163,14 @@ impl Explain for InstallError {
                 "write OWNER/REPO or OWNER/REPO@TAG, the address of a plain host, s3://BUCKET/PREFIX, or \
                  a folder such as ./site or dir:site"
             }
-            Self::NotOurs(_) => "name another file, or move this one away",
+            Self::TagAfterQuery(_) => {
+                "write the tag before the query, as in `https://HOST/@v1.0.0?KEY`; an `@` of the query \
+                 itself is written as `%40`"
+            }
+            Self::NoSlash(_) => {
+                "write `https://HOST/@v1.0.0`; without the `/`, what is before the `@` is a user name"
+            }
+            Self::NotOurs(_) => "move it away, or name another file",
             Self::OtherSettings { settings, .. } => {
                 return vec![format!("add to it: {settings}")];
             }

@@ -132,7 +132,7 @@ impl OpenRelease {
                 if let Source::S3 { endpoint, .. } = &mut found {
                     *endpoint = Some(host.endpoint().clone());
                 }
-                storage(host, tag.as_deref()).await?
+                storage(host, tag.as_deref(), source).await?
             }
             Source::GitHub { repository, tag } => {
                 let access = Access {
@@ -336,9 +336,13 @@ fn error(what: &str, failure: Failure, timing: &Timing) -> InstallError {
     .into()
 }
 
-fn last_tag(bytes: &[u8]) -> Option<Tag> {
-    let site: Site = serde_json::from_slice(bytes).ok()?;
-    site.tags.into_iter().next_back()
+/// Returns the newest tag in the list of releases of `place`.
+fn last_tag(bytes: &[u8], place: impl FnOnce() -> String) -> Result<Option<Tag>, PublishError> {
+    let site = Site::from_json(bytes).map_err(|source| PublishError::Site {
+        place: place(),
+        source,
+    })?;
+    Ok(site.tags.into_iter().next_back())
 }
 
 /// Returns the folder of a release, and the tag of the newest if none was requested.
@@ -351,7 +355,7 @@ fn folder(path: &Path, tag: Option<&str>) -> Result<(PathBuf, Option<Tag>), Inst
     }
     let list = path.join(SITE_NAME);
     let tag = match read_regular(&list, INDEX_LIMIT as u64) {
-        Ok(bytes) => last_tag(&bytes),
+        Ok(bytes) => last_tag(&bytes, || path.display().to_string())?,
         Err(error) if matches!(error.kind(), NotFound | NotADirectory) => None,
         Err(error) => return Err(at(&list)(error).into()),
     };
@@ -396,7 +400,7 @@ async fn web(
     let address = below(&base, SITE_NAME);
     let get = || client.get(address.clone());
     let (base, newest) = match fetch::read_plain(get, &mut sink, &timing).await {
-        Ok(true) => last_tag(&sink.into_bytes())
+        Ok(true) => last_tag(&sink.into_bytes(), || shown(&base))?
             .map(|tag| (of_tag(&tag), Some(tag)))
             .ok_or_else(|| InstallError::NoRelease(shown(&base)))?,
         Ok(false) => (base, None),
@@ -415,7 +419,11 @@ async fn web(
 
 /// Opens a release in a storage service. The tag is that of the newest if none was requested and
 /// there is a list.
-async fn storage(host: S3, tag: Option<&str>) -> Result<(Files, Option<Tag>), InstallError> {
+async fn storage(
+    host: S3,
+    tag: Option<&str>,
+    source: &Source,
+) -> Result<(Files, Option<Tag>), InstallError> {
     let host = Box::new(host);
     if let Some(tag) = tag {
         let folder = tag.to_owned();
@@ -425,7 +433,7 @@ async fn storage(host: S3, tag: Option<&str>) -> Result<(Files, Option<Tag>), In
     let mut sink = Sink::memory(INDEX_LIMIT);
     let (folder, newest) = match host.read_file("", SITE_NAME, &mut sink).await? {
         true => {
-            let newest = last_tag(&sink.into_bytes());
+            let newest = last_tag(&sink.into_bytes(), || source.to_string())?;
             (newest.as_deref().unwrap_or_default().to_owned(), newest)
         }
         false => (String::new(), None),

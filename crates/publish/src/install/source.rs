@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sysforge_net::{redacted, redacted_text};
+use sysforge_net::{redacted, redacted_text, typed};
 use sysforge_plan::release::{INDEX_NAME, SITE_NAME};
 use sysforge_plan::text::{Repository, Tag};
 use url::Url;
@@ -61,8 +61,9 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// [`InstallError::Source`] if the text is not a source, or its tag is not valid; also if a
-    /// location in storage is not a valid bucket and prefix.
+    /// [`InstallError::Source`] if the text is not a source, or its tag is not valid;
+    /// [`InstallError::TagAfterQuery`] and [`InstallError::NoSlash`] if the tag of an address is in a wrong
+    /// place; also if a location in storage is not a valid bucket and prefix.
     pub fn parse(
         text: &str,
         looks_like_site: impl Fn(&Path) -> bool,
@@ -84,8 +85,14 @@ impl Source {
             });
         }
         if text.contains("://") {
-            return Self::of_address(text, looks_like_site)
-                .ok_or_else(|| InstallError::Source(shown_text(text)));
+            let after_query = text.split_once(['?', '#']);
+            let tag_is_late = after_query.is_some_and(|(_, rest)| rest.contains('@'));
+            return match Self::of_address(text, looks_like_site) {
+                Some(_) if tag_is_late => Err(InstallError::TagAfterQuery(shown_text(text))),
+                Some(source) => Ok(source),
+                None if lacks_slash(text) => Err(InstallError::NoSlash(typed(text))),
+                None => Err(InstallError::Source(shown_text(text))),
+            };
         }
         if let Some(folder) = text.strip_prefix("dir:") {
             return Self::of_folder(folder, looks_like_site).ok_or_else(wrong);
@@ -236,6 +243,18 @@ fn tag_start(path: &str) -> Option<usize> {
     path.match_indices('@').map(|(at, _)| at).find(begins_tag)
 }
 
+/// Whether the address of a web server, which is not valid, is directly followed by a tag.
+fn lacks_slash(text: &str) -> bool {
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    let parts = rest.and_then(|rest| rest.split_once('@'));
+    parts.is_some_and(|(host, tag)| {
+        let is_host = format!("http://{host}").parse::<Url>().is_ok();
+        !host.contains('/') && is_host && typed_tag(tag).is_some()
+    })
+}
+
 fn typed_tag(text: &str) -> Option<Tag> {
     Tag::new(Tag::name_in(text)).ok()
 }
@@ -250,6 +269,7 @@ fn checked_tag(tag: Option<&str>) -> Result<Option<Tag>, InstallError> {
 pub(super) fn shown(base: &Url) -> String {
     let mut base = base.clone();
     base.set_query(None);
+    base.set_fragment(None);
     redacted(&base)
 }
 
@@ -433,6 +453,22 @@ mod tests {
             (
                 "https://example.org/s@refs/tags/v1",
                 "web https://example.org/s/ Some(\"v1\")",
+            ),
+            (
+                "http://127.0.0.1:8765/?a=b@v1.0.0",
+                "`http://127.0.0.1:8765/` has an `@` after its query",
+            ),
+            (
+                "https://example.org/s#b@v1.0.0",
+                "`https://example.org/s` has an `@` after its query",
+            ),
+            (
+                "http://127.0.0.1:8765/@v1.0.0?a=b%40c",
+                "web http://127.0.0.1:8765/?a=b%40c Some(\"v1.0.0\")",
+            ),
+            (
+                "http://127.0.0.1:8765@v1.0.0",
+                "`http://…@v1.0.0` has no `/` before the `@` of its tag",
             ),
             ("octo", "`octo` is not a source of images"),
             ("a/b/c", "`a/b/c` is not a source of images"),

@@ -20,6 +20,9 @@ pub(super) const ANSWER_LIMIT: usize = 256 << 20;
 /// Maximum size of an error page, in bytes; real ones have some kilobytes.
 const ERROR_LIMIT: usize = 1 << 20;
 
+/// The hint for a host that refuses to show something.
+const MAY_NOT_READ: &str = "may the token (GITHUB_TOKEN) read the contents of this repository?";
+
 /// A request to the API.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
@@ -78,22 +81,19 @@ impl GitHub {
             Err(_) => return Err(Failure::Stalled(self.timing.request)),
         };
         if !(200..300).contains(&status) {
-            return Err(Failure::of_answer(status, &headers, &body));
+            return Err(match Failure::of_answer(status, &headers, &body) {
+                // The right to write releases is not needed to read them.
+                failure @ Failure::Status { status: 403, .. } if request.method == Method::GET => {
+                    Failure::Lasting {
+                        words: failure.words(),
+                        hint: MAY_NOT_READ,
+                    }
+                }
+                failure => failure,
+            });
         }
         *left = left.saturating_sub(body.len());
-        // Front ends cut bodies, and answer with their own pages. JSON of another form comes from
-        // the host itself, and would be the same the next time.
-        json::parse(match body.as_slice() {
-            [] => b"null",
-            body => body,
-        })
-        .map_err(|error| match error.is_of_form() && !body.is_empty() {
-            true => Failure::Lasting {
-                words: format!("the answer has not the form that the API describes: {error}"),
-                hint: HOST_AT_FAULT,
-            },
-            false => Failure::Garbled { status },
-        })
+        parsed(&body)
     }
 
     async fn exchange(
@@ -189,6 +189,23 @@ impl GitHub {
     pub(super) fn host(&self) -> String {
         self.access.web.host_str().unwrap_or("the host").to_owned()
     }
+}
+
+/// Parses an answer. Front ends cut bodies, and answer with their own pages. JSON with a mistake comes from
+/// the host itself, and would be the same the next time.
+pub(super) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    let text = match body {
+        [] => b"null".as_slice(),
+        body => body,
+    };
+    json::parse(text).map_err(|error| match body {
+        [] => Failure::Transport("the answer of the API is empty".to_owned()),
+        _ if error.is_lasting() => Failure::Lasting {
+            words: format!("the answer has not the form that the API describes: {error}"),
+            hint: HOST_AT_FAULT,
+        },
+        _ => Failure::Transport(format!("the answer is not a whole one of the API: {error}")),
+    })
 }
 
 /// Waits in short steps until `done` returns `true` or `limit` has passed.

@@ -17,6 +17,7 @@ use url::Url;
 
 use super::GitHub;
 use super::api::Asset;
+use super::call::parsed;
 use crate::error::PublishError;
 use crate::fetch::refusal;
 use crate::host::encode;
@@ -71,7 +72,7 @@ impl GitHub {
             let bytes = read_body(answer, ANSWER_LIMIT, Limits::over(self.timing.stall))
                 .await
                 .map_err(|error| of_net(error, self.timing.stall))?;
-            serde_json::from_slice(&bytes).map_err(|_| Failure::Garbled { status })
+            parsed(&bytes)
         };
         tokio::select! {
             answered = exchange => answered,

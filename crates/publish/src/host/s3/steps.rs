@@ -16,7 +16,7 @@ use super::{AT_ONCE, Conditional, DOCUMENT_LIMIT, S3, State, unless_changed};
 use crate::documents::notes::size;
 use crate::error::PublishError;
 use crate::fetch::Sink;
-use crate::host::PublishOptions;
+use crate::host::{PublishOptions, site_to_extend};
 use crate::release_bundle::{Asset, Content, Kind, ReleaseBundle};
 use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
 
@@ -305,9 +305,7 @@ impl S3 {
                     let e_tag = found.meta.e_tag.clone();
                     let bytes = found.bytes().await;
                     let bytes = bytes.map_err(|error| fail(failure_of(&error)))?;
-                    // A list that cannot be read is created again: it only repeats what the
-                    // releases show.
-                    let site: Site = serde_json::from_slice(&bytes).unwrap_or_default();
+                    let site = site_to_extend(&bytes, || self.location.to_string())?;
                     (site, unless_changed(e_tag))
                 }
                 Err(error) => match failure_of(&error) {

@@ -46,6 +46,16 @@ fn a_place_that_is_wrong_is_told_how_to_write_one() {
     assert_all([
         (InstallError::Source("octo".to_owned()), 2, "OWNER/REPO@TAG"),
         (
+            InstallError::TagAfterQuery("https://example.org/".to_owned()),
+            2,
+            "`https://HOST/@v1.0.0?KEY`",
+        ),
+        (
+            InstallError::NoSlash("http://…@v1.0.0".to_owned()),
+            2,
+            "`https://HOST/@v1.0.0`",
+        ),
+        (
             InstallError::NoRelease("octo/images".to_owned()),
             7,
             "for a private repository set GITHUB_TOKEN",

@@ -107,17 +107,39 @@ async fn a_web_host_without_a_release_says_where_it_was_looked_for() {
         server.url()
     );
     assert_eq!(error.to_string(), expected);
-    // A list that names no release, or a page that is not a list.
-    for text in [r#"{"schema": "sysforge-site/1", "tags": []}"#, "<html>"] {
-        std::fs::write(folder.path().join(SITE_NAME), text).unwrap();
-        let error = open(&server.url()).await.unwrap_err();
-        assert_eq!(error.to_string(), expected, "{text}");
-        let here = Source::Folder {
-            path: folder.path().to_owned(),
-            tag: None,
-        };
-        let error = OpenRelease::open(&here, &patient()).await.unwrap_err();
-        assert!(matches!(error, InstallError::NoRelease(_)), "{error}");
+    let here = Source::Folder {
+        path: folder.path().to_owned(),
+        tag: None,
+    };
+    // A list that names no release.
+    let list = folder.path().join(SITE_NAME);
+    std::fs::write(&list, r#"{"schema": "sysforge-site/1", "tags": []}"#).unwrap();
+    let error = open(&server.url()).await.unwrap_err();
+    assert_eq!(error.to_string(), expected);
+    let error = OpenRelease::open(&here, &patient()).await.unwrap_err();
+    assert!(matches!(error, InstallError::NoRelease(_)), "{error}");
+    for (text, cause) in [
+        ("<html>", "not a list of Sysforge releases"),
+        (
+            r#"{"schema": "sysforge-site/1", "tags": ["v1"#,
+            "not a list of Sysforge releases",
+        ),
+        (
+            r#"{"schema": "sysforge-site/9", "tags": []}"#,
+            "the list has the schema `sysforge-site/9`, and this Sysforge reads `sysforge-site/1`",
+        ),
+    ] {
+        std::fs::write(&list, text).unwrap();
+        let opened = open(&server.url()).await;
+        for result in [opened, OpenRelease::open(&here, &patient()).await] {
+            let error = result.unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .starts_with("could not use `sysforge-site.json` of ")
+            );
+            assert_eq!(sysforge_plan::explain::causes(&error)[0], cause, "{text}");
+        }
     }
 }
 
@@ -141,7 +163,7 @@ async fn a_host_that_asks_to_wait_for_too_long_is_not_waited_for() {
     let error = open(&address).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the host limits the rate of requests, and asks to wait for 7200 s"
+        "the host limits the rate of requests, and asks to wait for 2 hours"
     );
     assert_eq!(server.seen(SITE_NAME).len(), 1);
 }

@@ -121,6 +121,25 @@ async fn what_would_be_the_same_again_is_asked_for_once() {
             answer("200 OK", "", "null"),
             "has not the form",
         ),
+        (
+            "JSON that is nested too deeply",
+            answer(
+                "200 OK",
+                "",
+                &format!("{}1{}", "{\"a\":".repeat(1000), "}".repeat(1000)),
+            ),
+            "has not the form",
+        ),
+        (
+            "JSON with a mistake",
+            answer("200 OK", "", "{\"id\": 1,,}"),
+            "has not the form",
+        ),
+        (
+            "a refusal to read",
+            answer("403 No", "", "{\"message\": \"Sorry\"}"),
+            "Sorry (status 403)",
+        ),
     ] {
         let server = Server::of(text);
         let failure = server
@@ -171,6 +190,18 @@ async fn a_body_that_was_cut_is_asked_for_again() {
         assert!(failure.is_passing(), "{text}: {failure:?}");
         assert_eq!(server.asked(), 8, "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_is_told_in_plain_words() {
+    let server = Server::start(|_, _| Ok(()));
+    let failure = server
+        .host(patient())
+        .public_release("v1")
+        .await
+        .unwrap_err();
+    let words = failure.words();
+    assert!(words.starts_with("connection "), "{words}");
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ async fn each_refusal_says_whose_fault_it_is_and_what_helps() {
         ),
         (
             Failure::Limited(Some(Duration::from_secs(3600))),
-            "the host limits the rate of requests, and asks to wait for 3600 s",
+            "the host limits the rate of requests, and asks to wait for 60 minutes",
             "again later",
         ),
         (
