@@ -240,7 +240,7 @@ fn a_julia_killed_by_a_signal() {
       | so far so good
       full log: [PROJECT]/.sysforge/Tiny-julia1.5.3-x86_64-linux-gnu/logs/trace-0-pipe.log
 
-    hint: signal 9 (SIGKILL) usually means that the system ran out of memory: the process used up to [N] MB; free some memory, or use fewer code-generation threads (`--image-threads 1`)
+    hint: if the workload was not ended on purpose, the system may have run out of memory: the process used up to [N] MB
     ");
 }
 

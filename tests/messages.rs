@@ -239,7 +239,7 @@ refused! {
         ["publish", "--to", "dir:site", "--tag", "v1", "--base-url", "nonsense"], OLD, built;
     a_key_to_sign_with_that_does_not_exist: 2,
         ["publish", "--to", "dir:site", "--tag", "v1", "--sign-key", "nowhere"], OLD, built;
-    a_folder_for_releases_that_is_a_file: 7,
+    a_folder_for_releases_that_is_a_file: 2,
         ["publish", "--to", "dir:workload.jl", "--tag", "v1"], OLD, built;
     a_source_that_is_none: 2, ["install", "octo"], None, as_it_is;
     a_source_folder_that_does_not_exist: 7, ["install", "./nowhere"], None, as_it_is;

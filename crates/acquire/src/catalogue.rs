@@ -12,7 +12,7 @@ use sysforge_net::{
     Attempts, Failure, Fetcher, Response, Retries, StatusCode, redacted, retry_after, status_error,
 };
 use sysforge_plan::text::shortened;
-use sysforge_plan::{Catalogue, Reporter, Sha256, Step};
+use sysforge_plan::{Catalogue, Reporter, Sha256, Step, units};
 use url::Url;
 
 use crate::error::Error;
@@ -231,10 +231,7 @@ impl CachedCatalogue {
             .ok()
             .and_then(|at| at.elapsed().ok());
         match age.map(|age| age.as_secs()) {
-            Some(seconds @ 0..120) => format!("{seconds} seconds ago"),
-            Some(seconds @ 120..7200) => format!("{} minutes ago", seconds / 60),
-            Some(seconds @ 7200..172_800) => format!("{} hours ago", seconds / 3600),
-            Some(seconds) => format!("{} days ago", seconds / 86_400),
+            Some(seconds) => format!("{} ago", units::span(seconds)),
             None => "at an unknown time".to_owned(),
         }
     }

@@ -142,10 +142,7 @@ impl Explain for Error {
                 "nothing was kept; is this the archive of a Julia release, or of a toolchain?"
             }
             Self::Io { source, .. } => return io_hint(source).into_iter().collect(),
-            Self::ReadOnlyStore { source, .. } => {
-                let otherwise = || "choose another place for the store (`--store DIR`)".to_owned();
-                return vec![io_hint(source).unwrap_or_else(otherwise)];
-            }
+            Self::ReadOnlyStore { .. } => "choose another place for the store (`--store DIR`)",
             Self::Catalogue { source, .. } => return source.hints(),
             Self::NoJulia(source) => return source.hints(),
             Self::Signature(source) => return source.hints(),

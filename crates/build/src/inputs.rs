@@ -19,7 +19,7 @@ pub use crate::fingerprint::{Fingerprint, Stage};
 use crate::script::RUN_SCRIPT;
 pub use crate::tree::FileDigests;
 use crate::tree::Walk;
-use crate::workdir::{self, WorkDirError};
+use crate::workdir::WorkDirError;
 use crate::{RECIPE, instantiate, overrides};
 
 /// The options that affect recorded statements.
@@ -210,7 +210,7 @@ pub fn note_generated(before: &Fingerprint, after: &Fingerprint, digests: &mut F
 ///
 /// # Errors
 ///
-/// [`WorkDirError::Io`] if one of the files exists but cannot be read.
+/// [`WorkDirError::Input`] if one of the files exists but cannot be read.
 pub fn note_results(
     project: &Path,
     files: &[PathBuf],
@@ -218,7 +218,7 @@ pub fn note_results(
 ) -> Result<(), WorkDirError> {
     let mut walk = Walk::new(digests, project, &[]);
     for path in files {
-        walk.add(path).map_err(workdir::io("read", path))?;
+        walk.add(path).map_err(WorkDirError::Input)?;
     }
     let found = walk.found;
     digests.add_generated(found);
@@ -229,7 +229,7 @@ pub fn note_results(
 ///
 /// # Errors
 ///
-/// [`WorkDirError::Io`] if a file or folder exists but cannot be read, and is part of the project
+/// [`WorkDirError::Input`] if a file or folder exists but cannot be read, and is part of the project
 /// or its environment, or is named by the configuration.
 pub fn fingerprint(
     inputs: &Inputs<'_>,
@@ -296,9 +296,9 @@ pub fn fingerprint(
     }
     paths.extend(overrides::files(depots));
     for path in paths {
-        walk.add(&path).map_err(workdir::io("read", &path))?;
+        walk.add(&path).map_err(WorkDirError::Input)?;
     }
-    walk.add_documents().map_err(workdir::io("read", project))?;
+    walk.add_documents().map_err(WorkDirError::Input)?;
     for (name, digest) in std::mem::take(&mut walk.found) {
         fingerprint.0.insert(name, (Stage::Trace, digest));
     }
@@ -306,8 +306,8 @@ pub fn fingerprint(
         // The script is in the project, and other files there matter too; outside, only emission
         // reads it.
         let path = project.join(script);
-        walk.add(&path).map_err(workdir::io("read", &path))?;
-        walk.add_documents().map_err(workdir::io("read", project))?;
+        walk.add(&path).map_err(WorkDirError::Input)?;
+        walk.add_documents().map_err(WorkDirError::Input)?;
         for (name, digest) in walk.found {
             fingerprint.0.insert(name, (Stage::Emit, digest));
         }

@@ -10,6 +10,7 @@ mod error;
 mod folder;
 mod job;
 mod limits;
+mod loadable;
 mod lock;
 mod remains;
 mod report;
@@ -41,6 +42,7 @@ pub use error::InstantiateError;
 use folder::Folder;
 pub use folder::{require_environment, require_sources};
 pub use limits::shown_server;
+pub use loadable::{require_developed, require_entry};
 use remains::{Registries, Remains};
 use report::Report;
 

@@ -27,7 +27,7 @@ use self::attempt::Link;
 pub use self::error::LinkError;
 pub use self::find::{compiler_variable, host, which};
 use self::paths::{absolute, create_dir};
-pub use self::prepare::is_there;
+pub use self::prepare::{is_there, require_program};
 use self::prepare::{
     quiet, require_image, require_one, resolve, unresolved, write_exports, write_libsystem,
 };

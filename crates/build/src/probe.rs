@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sysforge_plan::{Class, Evidence, Explain, JuliaFacts, Reporter, Step, cpu, explain};
+use sysforge_plan::explain::CREATE_TEMPORARY;
+use sysforge_plan::{
+    Class, Evidence, Explain, JuliaFacts, PathError, Reporter, Step, cpu, explain,
+};
 
 use sysforge_process::Environment;
 use sysforge_process::{Children, ProcessError, Program};
@@ -30,6 +33,8 @@ pub enum ProbeError {
         #[source]
         source: ProcessError,
     },
+    #[error(transparent)]
+    Temporary(PathError),
     #[error("the Julia at {} gave no usable answer about `{about}`", .path.display())]
     Unclear {
         path: PathBuf,
@@ -57,6 +62,7 @@ impl Explain for ProbeError {
             Self::NotThere { .. } | Self::Base { .. } | Self::CpuTarget { .. } => Class::Usage,
             Self::DoesNotRun { source, .. } => source.class_or(Class::Julia),
             Self::Unclear { .. } => Class::Julia,
+            Self::Temporary(error) => error.class(Class::Machine),
         }
     }
 
@@ -67,7 +73,16 @@ impl Explain for ProbeError {
                  such as `--julia 1.12`"
                     .to_owned(),
             ],
+            Self::DoesNotRun {
+                path,
+                source: ProcessError::TimedOut { .. },
+            } => vec![format!(
+                "no option raises this limit: does `{}` start by hand? Copy this Julia to a faster \
+                 disk if that takes long, or name another with `--julia`",
+                path.display()
+            )],
             Self::DoesNotRun { source, .. } => source.hints(),
+            Self::Temporary(error) => error.hints(),
             Self::Base { .. } => vec![
                 "`base` is a sysimage that was built for exactly this Julia and this platform: the same \
                  version and the same build"
@@ -123,7 +138,8 @@ pub fn executable_at(path: &Path) -> Result<PathBuf, ProbeError> {
 ///
 /// # Errors
 ///
-/// [`ProbeError::DoesNotRun`] if it cannot be started, fails or takes too long;
+/// [`ProbeError::Temporary`] if no temporary folder can be created; [`ProbeError::DoesNotRun`] if
+/// Julia cannot be started, fails or takes too long;
 /// [`ProbeError::Unclear`] if an answer is missing or cannot be parsed.
 pub async fn probe(
     executable: &Path,
@@ -138,12 +154,11 @@ pub async fn probe(
     };
     let (scratch, program) = question(executable, environment)?;
     let script = scratch.path().join("probe.jl");
-    std::fs::write(&script, SCRIPT).map_err(|source| {
-        does_not_run(ProcessError::Log {
-            log: script.clone(),
-            source,
-        })
-    })?;
+    std::fs::write(&script, SCRIPT).map_err(PathError::wrap(
+        "write",
+        &script,
+        ProbeError::Temporary,
+    ))?;
     let program = program.arg(&script).arg(PREFIX);
     let said = children.run(&program, &task).await.map_err(|mut error| {
         forget_log(&mut error);
@@ -161,7 +176,7 @@ pub async fn probe(
 /// # Errors
 ///
 /// [`ProbeError::CpuTarget`] if Julia does not know the CPU or a feature, or does not start with
-/// the target; [`ProbeError::DoesNotRun`] if no temporary folder can be created.
+/// the target; [`ProbeError::Temporary`] if no temporary folder can be created.
 pub async fn cpu_target(
     julia: &JuliaFacts,
     target: &str,
@@ -204,7 +219,7 @@ pub async fn cpu_target(
 ///
 /// # Errors
 ///
-/// [`ProbeError::Base`] if Julia does not start with the image; [`ProbeError::DoesNotRun`] if no
+/// [`ProbeError::Base`] if Julia does not start with the image; [`ProbeError::Temporary`] if no
 /// temporary folder can be created.
 pub async fn base_image(
     julia: &JuliaFacts,
@@ -234,13 +249,12 @@ fn question(
     executable: &Path,
     environment: &Environment,
 ) -> Result<(tempfile::TempDir, Program), ProbeError> {
-    let scratch = tempfile::tempdir().map_err(|source| ProbeError::DoesNotRun {
-        path: executable.to_owned(),
-        source: ProcessError::Log {
-            log: tempfile::env::temp_dir(),
-            source,
-        },
-    })?;
+    let parent = tempfile::env::temp_dir();
+    let scratch = tempfile::tempdir_in(&parent).map_err(PathError::wrap(
+        CREATE_TEMPORARY,
+        &parent,
+        ProbeError::Temporary,
+    ))?;
     let log = scratch.path().join("probe.log");
     let program = Program::new(executable, environment.for_julia(), log)
         .args(["--startup-file=no", "--history-file=no", "--color=no"])
@@ -315,6 +329,31 @@ mod tests {
         assert_eq!(facts.version.to_string(), "1.5.3");
         assert_eq!(facts.triplet.name(), "x86_64-linux-gnu");
         assert_eq!((facts.commit.as_str(), facts.cpu_threads), ("", 2));
+    }
+
+    #[test]
+    fn a_temporary_folder_that_cannot_be_created_is_not_julias_fault() {
+        let source = std::io::ErrorKind::NotFound.into();
+        let folder = Path::new("/nonexistent");
+        let error = PathError::wrap(CREATE_TEMPORARY, folder, ProbeError::Temporary)(source);
+        assert_eq!(error.class(), Class::Machine);
+        let text = error.to_string();
+        assert_eq!(text, "could not create a temporary folder in /nonexistent");
+    }
+
+    #[test]
+    fn a_probe_that_takes_too_long_is_not_answered_with_an_option_that_changes_nothing() {
+        let error = ProbeError::DoesNotRun {
+            path: "/j/bin/julia".into(),
+            source: ProcessError::TimedOut {
+                program: "julia".to_owned(),
+                limit: LIMIT,
+                evidence: Evidence::default(),
+            },
+        };
+        let hints = error.hints();
+        assert!(!hints[0].contains("--timeout"), "{hints:?}");
+        assert!(hints[0].contains("/j/bin/julia"), "{hints:?}");
     }
 
     #[test]

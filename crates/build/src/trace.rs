@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use sysforge_files::unless_gone;
+use sysforge_plan::config::Workload;
 use sysforge_plan::explain::PathError;
 use sysforge_plan::statements::{self, Ignored};
 use sysforge_plan::text::counted;
 use sysforge_plan::{Class, Evidence, Explain, OutputKind, Step, explain};
 
 use crate::context::{Context, shown};
+use crate::link::which;
 use crate::script::Script;
-use sysforge_process::{ProcessError, available_outputs};
+use sysforge_process::{Environment, ProcessError, available_outputs};
 
 /// Tracing failed.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +34,22 @@ pub enum TraceError {
         kind: &'static str,
         /// The path, relative to the project.
         path: String,
+    },
+    #[error("the {kind} `{path}` is not a regular file")]
+    NotRegular {
+        kind: &'static str,
+        /// The path, relative to the project.
+        path: String,
+    },
+    #[error("the workload `{workload}` is started by `{command}`, {}", match .command.contains(std::path::is_separator) {
+        true => "which is not a program",
+        false => "and there is no such program on the search path",
+    })]
+    NoCommand {
+        /// The workload, relative to the project.
+        workload: String,
+        /// The first word of its prefix, as Sysimage.toml has it.
+        command: String,
     },
     #[error("the workload `{workload}` failed")]
     Workload {
@@ -60,7 +78,10 @@ impl TraceError {
 impl Explain for TraceError {
     fn class(&self) -> Class {
         match self {
-            Self::NoSuchFile { .. } | Self::IsFolder { .. } => Class::Usage,
+            Self::NoSuchFile { .. }
+            | Self::IsFolder { .. }
+            | Self::NotRegular { .. }
+            | Self::NoCommand { .. } => Class::Usage,
             Self::Workload { source, .. } => source.class_or(Class::Julia),
             Self::Path(error) => error.class(Class::Julia),
         }
@@ -81,7 +102,23 @@ impl Explain for TraceError {
                     _ => files.to_owned(),
                 }]
             }
+            Self::NotRegular { .. } => vec![
+                "name a regular file: it is read more than once, and a pipe or a device cannot be"
+                    .to_owned(),
+            ],
+            Self::NoCommand { .. } => vec![
+                "`prefix` in Sysimage.toml begins with a command: a name is looked up on the search \
+                 path, and a path starts from the project"
+                    .to_owned(),
+            ],
             Self::Workload { workload, source } => {
+                if let Some(peak_memory) = source.killed_for_memory() {
+                    return vec![format!(
+                        "if the workload was not ended on purpose, the system may have run out of memory: \
+                         the process used up to {} MB",
+                        peak_memory / 1_000_000
+                    )];
+                }
                 let mut hints = source.hints();
                 if matches!(source, ProcessError::Start { .. }) {
                     let prefix = "if the workload has a `prefix` in Sysimage.toml, its command must be \
@@ -140,7 +177,8 @@ fn workload_hint(workload: &str, source: &ProcessError) -> String {
 ///
 /// # Errors
 ///
-/// [`TraceError::NoSuchFile`] for the first that does not.
+/// [`TraceError::NoSuchFile`], [`TraceError::IsFolder`] or [`TraceError::NotRegular`] for the first
+/// that is not a regular file.
 pub fn require_files<'a>(
     project: &Path,
     files: impl IntoIterator<Item = (&'static str, &'a str)>,
@@ -153,11 +191,45 @@ pub fn require_files<'a>(
                 path: path.to_owned(),
             });
         }
+        if sysforge_files::is_special(&file) {
+            return Err(TraceError::NotRegular {
+                kind,
+                path: path.to_owned(),
+            });
+        }
         if !file.is_file() {
             return Err(TraceError::NoSuchFile {
                 kind,
                 path: path.to_owned(),
                 nearest: nearest_file(project, path),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the command before the Julia of each workload is on this machine.
+///
+/// # Errors
+///
+/// [`TraceError::NoCommand`] for the first that is not.
+pub fn require_commands(
+    project: &Path,
+    workloads: &[Workload],
+    environment: &Environment,
+) -> Result<(), TraceError> {
+    // Without a search path, the system has one of its own.
+    let has_path = environment.get("PATH").is_some();
+    for workload in workloads {
+        let script = Script::of(workload, project);
+        let Some((command, written)) = script.prefix.first().zip(workload.prefix.first()) else {
+            continue;
+        };
+        let is_path = command.contains(std::path::is_separator);
+        if (is_path || has_path) && which(command, environment).is_none() {
+            return Err(TraceError::NoCommand {
+                workload: workload.path.clone(),
+                command: written.clone(),
             });
         }
     }
@@ -535,6 +607,63 @@ mod tests {
                 "{optional:?} {failing} {hung} {pipe_fails}"
             );
         }
+    }
+
+    #[test]
+    fn a_command_of_a_workload_that_is_not_on_this_machine_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = Environment::new([("PATH".into(), folder.path().into())]);
+        let refused = |command: &str| {
+            let workload = Workload {
+                prefix: vec![command.to_owned()],
+                ..Workload::new("w.jl")
+            };
+            let error = require_commands(folder.path(), &[workload], &environment).err()?;
+            assert_eq!(error.class(), Class::Usage);
+            Some(error.to_string())
+        };
+        let said = refused("nonexistentprog").unwrap();
+        assert!(
+            said.ends_with("and there is no such program on the search path"),
+            "{said}"
+        );
+        let said = refused("bin/run").unwrap();
+        assert!(
+            said.ends_with("by `bin/run`, which is not a program"),
+            "{said}"
+        );
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::create_dir(folder.path().join("bin")).unwrap();
+            for name in ["bin/run", "srun"] {
+                let path = folder.path().join(name);
+                std::fs::write(&path, "").unwrap();
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            }
+            assert_eq!(refused("bin/run"), None);
+            assert_eq!(refused("srun"), None);
+        }
+        assert!(require_commands(folder.path(), &[Workload::new("w.jl")], &environment).is_ok());
+    }
+
+    #[test]
+    fn a_killed_workload_may_have_been_ended_on_purpose() {
+        let error = TraceError::Workload {
+            workload: "w.jl".to_owned(),
+            source: ProcessError::Failed {
+                program: "julia".to_owned(),
+                ended: sysforge_process::Ended::Signal(9),
+                peak_memory: 305_000_000,
+                evidence: Evidence::default(),
+            },
+        };
+        let hints = error.hints();
+        assert!(
+            hints[0].starts_with("if the workload was not ended on purpose"),
+            "{hints:?}"
+        );
+        assert!(hints[0].ends_with("used up to 305 MB"), "{hints:?}");
     }
 
     #[test]

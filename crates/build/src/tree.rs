@@ -13,12 +13,12 @@ use std::time::{Duration, SystemTime};
 
 use aho_corasick::AhoCorasick;
 use serde::{Deserialize, Serialize};
-use sysforge_plan::Sha256;
 use sysforge_plan::digest::Hasher;
 use sysforge_plan::image_environment::LAUNCHER_MARK;
 use sysforge_plan::manifests::Origin;
 use sysforge_plan::project::PROJECT_NAMES;
 use sysforge_plan::release::{INDEX_NAME, SITE_NAME};
+use sysforge_plan::{PathError, Sha256};
 
 /// Folders and files that no package reads: those of version control, editors, other package
 /// managers, and Sysforge.
@@ -283,7 +283,11 @@ impl<'a> Walk<'a> {
 
     /// Adds the documents mentioned in the files read so far. Call this after everything else was
     /// added.
-    pub(crate) fn add_documents(&mut self) -> std::io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// If a document cannot be read.
+    pub(crate) fn add_documents(&mut self) -> Result<(), PathError> {
         let lists = LISTINGS.iter().any(|word| self.mentioned.contains(*word));
         for path in std::mem::take(&mut self.documents) {
             let counts = lists || document(&path).is_some_and(|name| self.mentioned.contains(name));
@@ -296,19 +300,24 @@ impl<'a> Walk<'a> {
     }
 
     /// Adds a file, or a folder with all its contents; ignores a path that does not exist.
-    pub(crate) fn add(&mut self, path: &Path) -> std::io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// If a file or folder exists but cannot be read; the error contains its path.
+    pub(crate) fn add(&mut self, path: &Path) -> Result<(), PathError> {
         let path = normal(path);
         let file = match std::fs::metadata(&path) {
             Ok(file) => file,
-            // A dangling link is also a part of the folder.
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                if let Ok(target) = std::fs::read_link(&path) {
+            // A link that leads nowhere or back to itself is also a part of the folder.
+            Err(error) => match std::fs::read_link(&path) {
+                Ok(target) => {
                     let target = target.to_string_lossy().into_owned();
                     self.found.insert(self.name(&path), digest_of_text(&target));
+                    return Ok(());
                 }
-                return Ok(());
-            }
-            Err(error) => return Err(error),
+                Err(_) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                Err(_) => return Err(unreadable(&path)(error)),
+            },
         };
         if self.excluded.contains(&path) || !self.seen.insert(path.clone()) {
             return Ok(());
@@ -319,7 +328,7 @@ impl<'a> Walk<'a> {
         if !file.is_file() {
             return Ok(());
         }
-        let content = self.digests.read(&path)?;
+        let content = self.digests.read(&path).map_err(unreadable(&path))?;
         let name = self.name(&path);
         if content.is_launcher || self.digests.generated.get(&name) == Some(&content.digest) {
             return Ok(());
@@ -340,14 +349,15 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn folder(&mut self, folder: &Path) -> std::io::Result<()> {
+    fn folder(&mut self, folder: &Path) -> Result<(), PathError> {
         // A link to an ancestor would cause endless recursion.
-        let real = sysforge_files::canonical(folder)?;
+        let real = sysforge_files::canonical(folder).map_err(unreadable(folder))?;
         if real != *folder && !self.seen.insert(real) {
             return Ok(());
         }
-        let entries: Result<Vec<_>, Error> = std::fs::read_dir(folder)?.collect();
-        let entries: Vec<(String, PathBuf)> = entries?
+        let entries: Result<Vec<_>, Error> = std::fs::read_dir(folder).and_then(Iterator::collect);
+        let entries: Vec<(String, PathBuf)> = entries
+            .map_err(unreadable(folder))?
             .into_iter()
             .map(|entry| {
                 (
@@ -396,6 +406,11 @@ impl<'a> Walk<'a> {
             up.push_str("../");
         }
     }
+}
+
+/// Adds the path of a file or folder to the error of reading it.
+fn unreadable(path: &Path) -> impl FnOnce(Error) -> PathError {
+    PathError::wrap("read", path, |error| error)
 }
 
 /// Returns whether a file of the project is no input because of its name or folder, unless Julia is

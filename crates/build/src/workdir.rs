@@ -91,6 +91,9 @@ impl Stamp {
 pub enum WorkDirError {
     #[error(transparent)]
     Io(PathError),
+    /// A file or folder that decides the result cannot be read.
+    #[error(transparent)]
+    Input(PathError),
     #[error("another Sysforge is building in {}", .path.display())]
     Busy { path: PathBuf },
     #[error("the step `{step}` has not been done for this build")]
@@ -109,6 +112,7 @@ impl Explain for WorkDirError {
             // Something else is where the record should be.
             Self::Io(error) if error.action == "read" => error.class(Class::Usage),
             Self::Io(error) => error.class(Class::Machine),
+            Self::Input(error) => error.class(Class::Usage),
             Self::Busy { .. } | Self::Missing { .. } | Self::Damaged { .. } => Class::Usage,
         }
     }
@@ -121,7 +125,7 @@ impl Explain for WorkDirError {
             Self::Io(error) if error.action == "read" => {
                 vec!["remove it, and run `sysforge build` again".to_owned()]
             }
-            Self::Io(error) => error.hints(),
+            Self::Io(error) | Self::Input(error) => error.hints(),
             Self::Busy { .. } => {
                 vec!["wait until it has ended, or use another `--build-dir`".to_owned()]
             }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use sysforge_archive::{Cancel, Limits, Links, TreeWriter, Writer, unpack_file};
 use sysforge_plan::app::{AppRecord, RunRecord};
 use sysforge_plan::config::Run;
+use sysforge_plan::explain::CREATE_TEMPORARY;
 use sysforge_plan::library::{LibraryRecord, TypedCall};
 use sysforge_plan::{ArchiveFormat, Os, Task};
 use sysforge_process::{Children, Ended, Environment, Finished, ProcessError, Program};
@@ -103,7 +104,10 @@ async fn unpacked(
         ..
     } = *surroundings;
     let dir = tempfile::Builder::new().prefix("sysforge-app-").tempdir();
-    let dir = dir.map_err(BundleError::io("create", &tempfile::env::temp_dir()))?;
+    let dir = dir.map_err(BundleError::io(
+        CREATE_TEMPORARY,
+        &tempfile::env::temp_dir(),
+    ))?;
     // The system's temporary folder may be a link (macOS).
     let root =
         sysforge_files::canonical(dir.path()).map_err(BundleError::io("read", dir.path()))?;
@@ -192,7 +196,10 @@ pub async fn start_library(
     task: &Task,
 ) -> Result<(), BundleError> {
     let dir = tempfile::Builder::new().prefix("sysforge-lib-").tempdir();
-    let dir = dir.map_err(BundleError::io("create", &tempfile::env::temp_dir()))?;
+    let dir = dir.map_err(BundleError::io(
+        CREATE_TEMPORARY,
+        &tempfile::env::temp_dir(),
+    ))?;
     let caller = dir
         .path()
         .join(format!("caller{}", std::env::consts::EXE_SUFFIX));

@@ -20,7 +20,7 @@ use crate::compilers::{SystemCompiler, compiler_of, system_compilers};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::options::ImageOptions;
-use crate::planning::{Planned, resolve_bases};
+use crate::planning::{Planned, require_packages, resolve_bases};
 
 /// The result of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -135,6 +135,11 @@ pub async fn diagnose(subject: &Subject<'_>, engine: &Engine) -> Diagnosis {
     if let Some(planned) = &mut planned {
         if let Err(failure) = resolve_bases(engine, &mut planned.plan).await {
             findings.push(Finding::missing("base", &failure, "base = \"shipped\""));
+        }
+        let builds = planned.plan.builds.iter();
+        let mut unloadable = builds.map(|build| require_packages(&planned.files, build));
+        if let Some(Err(failure)) = unloadable.find(Result::is_err) {
+            findings.push(Finding::missing("packages", &failure, "correct its `path`"));
         }
         findings.push(packages::depot(&planned.files, engine));
         findings.extend(packages::unusable(&planned.files, engine));

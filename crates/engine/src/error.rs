@@ -128,6 +128,12 @@ pub enum EngineError {
         /// Their build identifiers.
         ids: Vec<String>,
     },
+    #[error("`{path}` in `{key}` is the same file as `{earlier}`, which is listed before it")]
+    ListedTwice {
+        key: &'static str,
+        path: String,
+        earlier: String,
+    },
     #[error(transparent)]
     Compiler(#[from] sysforge_plan::link::NotWords),
 }
@@ -190,6 +196,7 @@ impl Explain for EngineError {
                 "the catalogue or the folder names it wrongly: ask for another version, or name a \
                  Julia's folder with `--julia DIR`"
             }
+            Self::ListedTwice { .. } => "remove one of them from Sysimage.toml",
             Self::NotInstalled { command, .. } => return vec![format!("run `{command}`")],
             Self::NoBase { release, julia } => {
                 return vec![

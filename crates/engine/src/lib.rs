@@ -40,6 +40,7 @@ pub mod start;
 pub mod steps;
 pub mod verify;
 pub mod workflow;
+mod writable;
 
 pub use engine::Engine;
 pub use error::EngineError;

@@ -18,7 +18,8 @@ use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::options::BuildOptions;
 use crate::packages;
-use crate::planning::{Emission, Planned};
+use crate::planning::{Emission, Planned, require_packages};
+use crate::writable::require_usable_folder;
 
 /// A plan with its circumstances. Serializes to the JSON of `sysforge plan`; `Display` writes the
 /// text.
@@ -60,8 +61,8 @@ impl<'a> Overview<'a> {
     ///
     /// # Errors
     ///
-    /// If the project's own manifest is required and cannot be used, or a file of the project cannot be
-    /// read.
+    /// If the project's own manifest is required and cannot be used, a file of the project cannot be read,
+    /// or the named build directory cannot be written to.
     pub fn of(
         planned: &'a Planned,
         options: &BuildOptions,
@@ -71,6 +72,19 @@ impl<'a> Overview<'a> {
         let builds = &planned.plan.builds;
         for build in builds {
             planned.check_options(engine, build, options)?;
+            // The image may be built on another machine, which has the programs and packages.
+            for checked in [
+                planned.require_programs(engine, build, &options.image),
+                require_packages(&planned.files, build),
+            ] {
+                if let Err(missing) = checked {
+                    let hint = missing.0.hints().into_iter().next();
+                    engine.reporter.warn(missing.to_string(), hint);
+                }
+            }
+        }
+        if let Some(folder) = &engine.build_folder {
+            require_usable_folder(folder)?;
         }
         let mut existing = Vec::new();
         for build in builds {

@@ -1,17 +1,20 @@
 //! From a project to a plan: reads the project's files, resolves each Julia request, and calls the
 //! planning functions, which do no I/O. `runner.rs` runs the plan.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sysforge_acquire::Lease;
 use sysforge_build::inputs::{self, FileDigests, Fingerprint, Options, Stage};
 use sysforge_build::trace::{self, TraceError};
-use sysforge_build::{base, emit, instantiate, machine, statements};
+use sysforge_build::{base, emit, instantiate, link, machine, statements};
 use sysforge_bundle as bundle;
 use sysforge_bundle::launcher::Described;
 use sysforge_bundle::observe::Planned as PlannedApp;
 use sysforge_plan::catalogue::Catalogue;
 use sysforge_plan::config::{Base, WorkloadEnvironment};
+use sysforge_plan::encoding;
+use sysforge_plan::environment::LocalPackage;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::memory::Multiple;
 use sysforge_plan::plan::{Build, PlanError, PlannedJulia, Versions};
@@ -26,7 +29,7 @@ use crate::failure::Failure;
 use crate::install::warn_of_unusable;
 use crate::options::{BuildOptions, ImageOptions, PackageOptions, linker};
 use crate::packages;
-use crate::paths::require_folder;
+use crate::paths::{absolute, read_file, require_folder, require_listable_folder};
 use crate::project::ProjectFiles;
 
 /// A plan, and the files that it was made from.
@@ -202,11 +205,37 @@ impl Planned {
         options: &BuildOptions,
     ) -> Result<(), Failure> {
         engine.require_folders()?;
-        if let Some(depot) = packages::named_depot(engine, &self.files, &options.packages) {
-            require_folder(&depot)?;
+        let depot = packages::named_depot(engine, &self.files, &options.packages);
+        if let Some(depot) = &depot {
+            require_folder(depot)?;
         }
+        let named = [depot.as_deref(), engine.build_folder.as_deref()];
+        require_listable_folder(&self.files.folder)?;
+        named
+            .into_iter()
+            .flatten()
+            .try_for_each(require_listable_folder)?;
         linker(&options.image)?;
         Ok(self.require_locked(build, &options.packages)?)
+    }
+
+    /// Checks that the programs which the user has named are on this machine: the compiler, and the command
+    /// before the Julia of each workload.
+    ///
+    /// # Errors
+    ///
+    /// If one of them is not, or the command of the compiler is not valid.
+    pub fn require_programs(
+        &self,
+        engine: &Engine,
+        build: &Build,
+        options: &ImageOptions,
+    ) -> Result<(), Failure> {
+        let environment = engine.environment.clone().with_all(&build.settings.env);
+        link::require_program(&linker(options)?, &environment)?;
+        let workloads = &self.files.inputs.config.workloads;
+        trace::require_commands(&self.files.folder, workloads, &environment)?;
+        Ok(())
     }
 
     /// Refuses a build whose versions are not resolved yet, if `--locked` is given.
@@ -259,12 +288,18 @@ pub async fn plan(
         instantiate::require_sources(&files.file)?;
     }
     resolve_bases(engine, &mut plan).await?;
+    for (project, manifest) in engine.location.missing_manifests(&files.file) {
+        engine.reporter.warn(
+            format!("{project} names the manifest `{manifest}`, which does not exist"),
+            Some("Julia then takes Manifest.toml: correct `manifest`, or remove it".to_owned()),
+        );
+    }
     for unusable in packages::unusable(engine, &files) {
         engine.reporter.warn(unusable.message, Some(unusable.hint));
     }
     for warning in &plan.warnings {
-        let hint = Some(warning.hint.clone());
-        engine.reporter.warn(&warning.message, hint);
+        let hint = engine.runnable(warning.hint.clone());
+        engine.reporter.warn(&warning.message, Some(hint));
     }
     Ok(Planned {
         files,
@@ -338,8 +373,49 @@ fn installed_base(
     }
 }
 
-/// Makes sure that the files named in `Sysimage.toml` exist and that statement files are readable,
-/// so that every command reports this at once.
+/// Makes sure that the packages in local folders which go into the image can be loaded, among them the
+/// project itself.
+///
+/// # Errors
+///
+/// If one of them cannot.
+pub(crate) fn require_packages(files: &ProjectFiles, build: &Build) -> Result<(), Failure> {
+    let project = &files.inputs.project;
+    let is_itself = |name: &str, uuid: &str| {
+        project.is_package()
+            && project.uuid.as_deref() == Some(uuid)
+            && project.name.as_deref() == Some(name)
+    };
+    let manifest = files.inputs.manifests.of(build.julia.version());
+    let content = manifest.and_then(|file| Some((file, file.content.as_ref().ok()?)));
+    let resolves = matches!(build.versions, Versions::Resolved { .. });
+    for package in &build.closure {
+        if is_itself(&package.name, &package.uuid) {
+            instantiate::require_entry(&files.file, &package.name)?;
+            continue;
+        }
+        // When versions are resolved, `[sources]` counts for more than the manifest.
+        if resolves && project.sources.contains(&package.name) {
+            continue;
+        }
+        let Some((file, content)) = content else {
+            continue;
+        };
+        let entry = content.entry(&package.name, Some(&package.uuid));
+        if let Some(path) = entry.and_then(|entry| entry.path.as_ref()) {
+            let package = LocalPackage {
+                name: package.name.clone(),
+                uuid: package.uuid.clone(),
+                folder: absolute(&file.folder.join(path)),
+            };
+            instantiate::require_developed(&file.name, &package)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes sure that the files named in `Sysimage.toml` exist and are listed once, and that Julia can read
+/// the scripts among them and Sysforge the files of statements, so that every command reports this at once.
 fn require_files(files: &ProjectFiles) -> Result<(), Failure> {
     let config = &files.inputs.config;
     let workloads = config.workloads.iter();
@@ -369,11 +445,17 @@ fn require_files(files: &ProjectFiles) -> Result<(), Failure> {
                 .map(|path| ("file of a run", path.as_str())),
         );
     trace::require_files(&files.folder, named).map_err(|error| match &error {
-        TraceError::NoSuchFile { path, .. } | TraceError::IsFolder { path, .. } => {
-            files.located(&path.clone(), error)
-        }
+        TraceError::NoSuchFile { path, .. }
+        | TraceError::IsFolder { path, .. }
+        | TraceError::NotRegular { path, .. } => files.located(&path.clone(), error),
         _ => error.into(),
     })?;
+    require_once(files)?;
+    let workloads = config.workloads.iter().map(|workload| &workload.path);
+    for path in workloads.chain(&config.script) {
+        let bytes = read_file(&files.folder.join(path))?;
+        encoding::require_source(path, &bytes)?;
+    }
     if let Some(environment @ WorkloadEnvironment::Folder(name)) = &config.workload_environment
         && !environment.is_test()
     {
@@ -382,6 +464,32 @@ fn require_files(files: &ProjectFiles) -> Result<(), Failure> {
     }
     let paths = config.statements.iter().map(|path| files.folder.join(path));
     statements::read(&paths.collect::<Vec<_>>(), &files.folder)?;
+    Ok(())
+}
+
+/// Refuses a workload or a file of statements that is listed twice, with its path written in two ways.
+fn require_once(files: &ProjectFiles) -> Result<(), Failure> {
+    let config = &files.inputs.config;
+    let workloads = config.workloads.iter();
+    let workloads = workloads.map(|workload| {
+        let how = (workload.args.as_slice(), workload.prefix.as_slice());
+        ("workloads", workload.path.as_str(), how)
+    });
+    let statements = config.statements.iter();
+    let none: &[String] = &[];
+    let statements = statements.map(|path| ("statements", path.as_str(), (none, none)));
+    let mut listed = BTreeMap::new();
+    for (key, path, how) in workloads.chain(statements) {
+        let file = absolute(&files.folder.join(path));
+        if let Some(earlier) = listed.insert((key, file, how), path) {
+            let error = EngineError::ListedTwice {
+                key,
+                path: path.to_owned(),
+                earlier: earlier.to_owned(),
+            };
+            return Err(files.located(path, error));
+        }
+    }
     Ok(())
 }
 
@@ -474,6 +582,7 @@ mod tests {
     use sysforge_plan::{Explain as _, JuliaVersion};
 
     use super::*;
+    use crate::{Environment, Location};
 
     /// The note of an image that was installed from `octo/images`.
     fn installed(name: &str, julia: &str, tag: &str) -> Installed {
@@ -501,6 +610,197 @@ mod tests {
                 triplet: Triplet::X86_64_LINUX_GNU,
             },
         }
+    }
+
+    const DEV: &str = "0e0c2a52-8f0f-4a7b-9a2b-6b1f3f6f0001";
+
+    /// Creates a project with these files in the folder `p`.
+    fn project(files: &[(&str, &[u8])]) -> (tempfile::TempDir, ProjectFiles) {
+        let root = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            let path = root.path().join("p").join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+        let location = Location::in_folder(root.path().join("p"));
+        let found = location.read(&[], Triplet::X86_64_LINUX_GNU).unwrap();
+        (root, found)
+    }
+
+    /// Returns why the packages of a project for Julia 1.12.5 cannot be loaded.
+    fn unloadable(files: &[(&str, &[u8])]) -> Option<String> {
+        let (_root, files) = project(files);
+        let plan = files.plan(vec![given("1.12.5")]).unwrap();
+        let failure = require_packages(&files, &plan.builds[0]).err()?;
+        assert_eq!(failure.exit_code(), 2);
+        Some(failure.to_string())
+    }
+
+    #[test]
+    fn a_developed_package_that_is_missing_is_refused() {
+        let deps = format!("[deps]\nDev = {DEV:?}\n");
+        let manifest = format!(
+            "julia_version = \"1.12.5\"\nmanifest_format = \"2.0\"\n[[deps.Dev]]\npath = \"dev\"\n\
+             uuid = {DEV:?}\nversion = \"0.1.0\"\n"
+        );
+        let of_project = [
+            ("Project.toml", deps.as_bytes()),
+            ("Manifest.toml", manifest.as_bytes()),
+        ];
+        let refused = unloadable(&of_project).unwrap();
+        assert!(
+            refused.contains("Manifest.toml has the package `Dev` in"),
+            "{refused}"
+        );
+        assert!(refused.ends_with("dev, which does not exist"), "{refused}");
+        let source: (&str, &[u8]) = ("dev/src/Dev.jl", b"module Dev end");
+        assert_eq!(unloadable(&[of_project[0], of_project[1], source]), None);
+        // It is not in the image.
+        let dates = format!("{deps}Dates = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n");
+        let manifest =
+            format!("{manifest}[[deps.Dates]]\nuuid = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n");
+        let without = [
+            ("Project.toml", dates.as_bytes()),
+            ("Manifest.toml", manifest.as_bytes()),
+            ("Sysimage.toml", b"packages = [\"Dates\"]\n"),
+        ];
+        assert_eq!(unloadable(&without), None);
+    }
+
+    #[test]
+    fn a_package_without_source_is_refused_only_if_it_goes_into_the_image() {
+        let text = format!(
+            "name = \"Dev\"\nuuid = {DEV:?}\n[deps]\nDates = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n"
+        );
+        let package = ("Project.toml", text.as_bytes());
+        let refused = unloadable(&[package]).unwrap();
+        assert!(refused.contains("it has no src/Dev.jl"), "{refused}");
+        assert_eq!(
+            unloadable(&[package, ("Sysimage.toml", b"packages = [\"Dates\"]\n")]),
+            None
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_listed_under_two_names_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let late = folder.path().join("late");
+        std::fs::create_dir_all(late.join("dir")).unwrap();
+        std::fs::write(late.join("Project.toml"), "").unwrap();
+        std::fs::write(late.join("w.jl"), "precompile(f, ())\n").unwrap();
+        let refused = |text: &str| {
+            std::fs::write(late.join("Sysimage.toml"), text).unwrap();
+            let location = Location::in_folder(&late);
+            let files = location.read(&[], Triplet::X86_64_LINUX_GNU).unwrap();
+            require_files(&files)
+                .err()
+                .map(|failure| failure.to_string())
+        };
+        for (text, said) in [
+            (
+                "workloads = [\"w.jl\", \"./w.jl\"]",
+                "`./w.jl` in `workloads` is the same file as `w.jl`",
+            ),
+            (
+                "workloads = [\"w.jl\", \"dir/../w.jl\"]",
+                "`dir/../w.jl` in `workloads`",
+            ),
+            (
+                "workloads = [\"../late/w.jl\", \"w.jl\"]",
+                "is the same file as `../late/w.jl`",
+            ),
+            (
+                "statements = [\"w.jl\", \"./w.jl\"]",
+                "`./w.jl` in `statements`",
+            ),
+        ] {
+            let refused = refused(text).unwrap();
+            assert!(refused.contains(said), "{refused}");
+        }
+        let arguments = "workloads = [\"w.jl\", { path = \"./w.jl\", args = [\"x\"] }]\nstatements = \"w.jl\"\n";
+        assert_eq!(refused(arguments), None);
+    }
+
+    #[test]
+    fn a_script_or_workload_in_utf_16_is_refused() {
+        let utf16: Vec<u8> = "println(1)"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        for text in [
+            "workloads = \"w.jl\"\n",
+            "script = \"w.jl\"\n",
+            "statements = \"w.jl\"\n",
+        ] {
+            let (_root, files) = project(&[
+                ("Project.toml", b""),
+                ("Sysimage.toml", text.as_bytes()),
+                ("w.jl", &utf16),
+            ]);
+            let failure = require_files(&files).unwrap_err();
+            assert_eq!(
+                failure.to_string(),
+                "w.jl is UTF-16 text, and must be UTF-8",
+                "{text}"
+            );
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_workload_that_is_a_pipe_or_a_device_is_no_regular_file() {
+        for key in ["workloads", "statements", "script"] {
+            let text = format!("{key} = \"/dev/null\"\n");
+            let (_root, files) =
+                project(&[("Project.toml", b""), ("Sysimage.toml", text.as_bytes())]);
+            let said = require_files(&files).unwrap_err().to_string();
+            assert!(said.contains("`/dev/null` is not a regular file"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_that_the_project_names_and_that_does_not_exist_is_found() {
+        let (_root, files) = project(&[("Project.toml", b"manifest = \"X.toml\"\n")]);
+        let location = Location::in_folder(&files.folder);
+        let missing = location.missing_manifests(&files.file);
+        assert_eq!(missing.len(), 1);
+        assert_eq!(missing[0].1, "X.toml");
+        std::fs::write(files.folder.join("X.toml"), "").unwrap();
+        assert!(location.missing_manifests(&files.file).is_empty());
+    }
+
+    #[test]
+    fn programs_that_are_not_on_this_machine_are_refused_before_the_build() {
+        let text = b"workloads = [{ path = \"w.jl\", prefix = [\"nonexistentprog\"] }]\n";
+        let (root, files) = project(&[
+            (
+                "Project.toml",
+                format!("[deps]\nDates = {DEV:?}\n").as_bytes(),
+            ),
+            ("Sysimage.toml", text),
+            ("w.jl", b""),
+        ]);
+        let plan = files.plan(vec![given("1.12.5")]).unwrap();
+        let planned = Planned::without_nightlies(files, plan);
+        let environment = Environment::new([("PATH".into(), root.path().into())]);
+        let engine = Engine::new(None, Location::in_folder(root.path()), environment);
+        let build = &planned.plan.builds[0];
+        let refused = |options: &ImageOptions| {
+            let failure = planned
+                .require_programs(&engine, build, options)
+                .unwrap_err();
+            (failure.exit_code(), failure.to_string())
+        };
+        let (code, said) = refused(&ImageOptions::default());
+        assert_eq!(code, 2);
+        assert!(said.contains("`nonexistentprog`"), "{said}");
+        let cc = ImageOptions {
+            cc: Some("nope".to_owned()),
+            ..ImageOptions::default()
+        };
+        let (code, said) = refused(&cc);
+        assert_eq!(code, 4);
+        assert!(said.contains("`nope`"), "{said}");
     }
 
     #[test]

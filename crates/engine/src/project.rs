@@ -158,6 +158,15 @@ impl Location {
         Ok(self.find()?.folder)
     }
 
+    /// Returns the project as the user named it, if it is not the one that Julia finds from the current
+    /// folder.
+    pub(crate) fn other_project(&self) -> Option<String> {
+        let named = self.project.as_ref()?.to_str()?;
+        let found = self.find().ok()?.folder;
+        let here = self.search().ok().map(|found| found.folder);
+        (here != Some(found)).then(|| named.to_owned())
+    }
+
     /// Returns the project's name, if it has one.
     ///
     /// # Errors
@@ -278,6 +287,23 @@ impl Location {
             files.push(self.manifest(&path, origin)?);
         }
         Ok(Manifests(files))
+    }
+
+    /// Returns each project file, as shown to the user, that names a manifest which does not exist, and that
+    /// name: of the project and of the workspace that it is a member of. Julia then takes another manifest.
+    pub(crate) fn missing_manifests(&self, project: &Path) -> Vec<(String, String)> {
+        let files = [Some(project.to_owned()), self.workspace_root(project)];
+        let missing = files.into_iter().flatten().filter_map(|file| {
+            let text = self.read_toml(&file).ok()?;
+            let named = Project::from_toml(&self.shown(&file), &text)
+                .ok()?
+                .manifest?;
+            let path = file.parent()?.join(&named);
+            path.symlink_metadata()
+                .is_err()
+                .then(|| (self.shown(&file), named))
+        });
+        missing.collect()
     }
 
     fn manifest(&self, path: &Path, origin: Origin) -> Result<ManifestFile, Failure> {

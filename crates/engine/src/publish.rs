@@ -332,8 +332,15 @@ impl Publication {
     }
 }
 
-/// Refuses a URL with something that belongs to its user: it is in the published files.
+/// Refuses a URL that is no web address, and one with something that belongs to its user: it is in the
+/// published files.
 fn public(url: url::Url) -> Result<url::Url, PublishError> {
+    if !url.has_host() || !matches!(url.scheme(), "http" | "https") {
+        return Err(PublishError::Url {
+            text: url.into(),
+            from: "--base-url",
+        });
+    }
     if sysforge_net::has_private_parts(&url) {
         return Err(PublishError::PrivateUrl { from: "--base-url" });
     }

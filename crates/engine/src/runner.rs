@@ -49,7 +49,8 @@ use crate::error::EngineError;
 use crate::failure::Failure;
 use crate::fingerprints::Fingerprints;
 use crate::options::{BuildOptions, linker};
-use crate::planning::{Planned, apps};
+use crate::planning::{Planned, apps, require_packages};
+use crate::writable::require_usable_folder;
 
 /// A build in progress: its Julia is available and its folder is locked.
 pub struct BuildRunner<'a> {
@@ -126,6 +127,9 @@ impl<'a> BuildRunner<'a> {
     ) -> Result<Self, Failure> {
         let started = Instant::now();
         planned.check_options(engine, build, options)?;
+        require_packages(&planned.files, build)?;
+        let folder = engine.build_folder_of(&planned.files.folder);
+        require_usable_folder(&folder)?;
         let mut leases = Vec::new();
         let (executable, origin) = match &build.julia {
             PlannedJulia::Given { executable, .. } => {
@@ -176,7 +180,6 @@ impl<'a> BuildRunner<'a> {
             }
         }
         let probed = Probed { facts, origin };
-        let folder = engine.build_folder_of(&planned.files.folder);
         let work = WorkDir::open_when_free(&folder, &build.id, &engine.reporter).await?;
         work.record(PROBED, &Fingerprint::default(), &[], &probed)?;
         let mut runner = Self::on(engine, planned, build, options, work, probed)?;

@@ -170,6 +170,19 @@ fn root(folder: &Path) -> Option<&Path> {
     folder.ancestors().find(|above| above.join(".git").exists())
 }
 
+/// Reads the `SHA256SUMS` of a release of Sysforge.
+///
+/// # Errors
+///
+/// If it cannot be read, or is not such a file.
+pub fn read_sums(location: &Location, sums: &Path) -> Result<String, Failure> {
+    let list = location.read_text(sums)?;
+    match list.lines().any(|line| line.contains("  sysforge-")) {
+        true => Ok(list),
+        false => Err(WorkflowFileError::NoSums(sums.to_owned()).into()),
+    }
+}
+
 /// Writes into the project's `Sysimage.toml` which Sysforge the runners download, and leaves the
 /// other lines unchanged. `sums` is the `SHA256SUMS` of that release.
 ///
@@ -178,10 +191,7 @@ fn root(folder: &Path) -> Option<&Path> {
 /// If a file cannot be read or written, or is invalid.
 pub fn pin(location: &Location, sums: &Path) -> Result<(), Failure> {
     let path = location.folder()?.join(config::FILE_NAME);
-    let list = location.read_text(sums)?;
-    if !list.lines().any(|line| line.contains("  sysforge-")) {
-        return Err(WorkflowFileError::NoSums(sums.to_owned()).into());
-    }
+    let list = read_sums(location, sums)?;
     let text = match path.exists() {
         true => location.read_text(&path)?,
         false => String::new(),

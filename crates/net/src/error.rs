@@ -31,8 +31,6 @@ pub enum Error {
     Proxy {
         /// The given text, without its password.
         address: String,
-        #[source]
-        source: reqwest::Error,
     },
     #[error("`--offline` does not allow requests to {url}")]
     Offline { url: String },
@@ -45,12 +43,14 @@ pub enum Error {
     /// There is no server: the host does not exist, or nothing listens at the address.
     #[error("cannot fetch {url}: {why}")]
     NoServer { url: String, why: &'static str },
-    #[error("{url} answers {status}")]
+    #[error("{url} answers {}", answer(*status))]
     Status {
         url: String,
         status: reqwest::StatusCode,
     },
-    #[error("{url} is busy ({status}) and asks to retry in {seconds} seconds")]
+    #[error(
+        "{url} is busy ({}) and asks to retry in {}", answer(*status), sysforge_plan::units::span(*seconds)
+    )]
     Busy {
         url: String,
         status: reqwest::StatusCode,
@@ -82,6 +82,17 @@ pub enum Error {
     },
     #[error("interrupted")]
     Interrupted,
+}
+
+/// Formats the status of an answer. A redirect that could be followed is followed.
+fn answer(status: reqwest::StatusCode) -> String {
+    match (status.as_u16(), status.canonical_reason()) {
+        (301 | 302 | 303 | 307 | 308, Some(reason)) => {
+            format!("{} {reason}, a redirect to no web address", status.as_u16())
+        }
+        (code, Some(reason)) => format!("{code} {reason}"),
+        (code, None) => format!("the unknown status {code}"),
+    }
 }
 
 impl Error {
@@ -261,6 +272,11 @@ impl Explain for Error {
             Self::Status { status, .. } if matches!(status.as_u16(), 401 | 403) => {
                 "the server wants other credentials: `--mirror https://USER:PASSWORD@HOST/…`"
             }
+            Self::Status { status, .. }
+                if !status.is_client_error() && !status.is_server_error() =>
+            {
+                "no mirror that works gives such an answer: use another `--mirror`"
+            }
             Self::Status { .. } | Self::Busy { .. } => "try again later, or use another `--mirror`",
             Self::Changed { .. } | Self::WrongRange { .. } | Self::TooLong { .. } => {
                 "try again; if it happens again, the mirror is at fault"
@@ -270,7 +286,7 @@ impl Explain for Error {
             }
             Self::Proxy { .. } => {
                 "HTTPS_PROXY, http_proxy or ALL_PROXY must contain an address such as \
-                 `http://HOST:PORT`"
+                 `http://HOST:PORT`; proxies of other kinds, such as SOCKS, are not supported"
             }
             Self::Offline { .. } => {
                 "run without `--offline` (SYSFORGE_OFFLINE), or name a folder on this machine"

@@ -17,8 +17,8 @@ pub use error::{
     ATTEMPTS_WITHOUT_SERVER, Error, NO_SERVER, PROXY_LOGIN, is_transient, no_server, remedy,
 };
 pub use fetch::{
-    Attempts, Cause, FailedAttempts, Failure, Fetcher, Message, Opened, pause, retry_after,
-    server_time, status_error,
+    Attempts, Cause, FailedAttempts, Failure, Fetcher, Message, Opened, header_number, pause,
+    retry_after, server_time, status_error,
 };
 pub use redact::{Address, has_login, has_private_parts, redacted, redacted_text, typed};
 pub use reqwest::{

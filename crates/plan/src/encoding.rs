@@ -100,6 +100,18 @@ pub fn decode_toml(file: &str, bytes: &[u8]) -> Result<String, NotUtf8> {
     }
 }
 
+/// Checks that Julia can read a source. It keeps single bytes that are not UTF-8, for example in comments.
+///
+/// # Errors
+///
+/// If the bytes are UTF-16 or UTF-32 text.
+pub fn require_source(file: &str, bytes: &[u8]) -> Result<(), NotUtf8> {
+    match decode(file, bytes) {
+        Err(error) if !matches!(error.looks_like, Encoding::Other { .. }) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The byte order mark of UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -140,6 +152,16 @@ mod tests {
 
     fn utf16(text: &str, to: fn(u16) -> [u8; 2]) -> Vec<u8> {
         text.encode_utf16().flat_map(to).collect()
+    }
+
+    #[test]
+    fn a_source_in_utf_16_is_refused_and_one_with_single_bytes_is_not() {
+        for to in [u16::to_le_bytes, u16::to_be_bytes] {
+            let error = require_source("w.jl", &utf16("println(1)", to)).unwrap_err();
+            assert_eq!(error.looks_like, Encoding::Utf16);
+        }
+        require_source("w.jl", b"# caf\xe9\nprintln(1)\n").unwrap();
+        require_source("w.jl", b"\xef\xbb\xbfprintln(1)\n").unwrap();
     }
 
     #[test]

@@ -88,6 +88,9 @@ pub struct PathError {
     pub source: std::io::Error,
 }
 
+/// The action of a [`PathError`] about the folder for temporary files.
+pub const CREATE_TEMPORARY: &str = "create a temporary folder in";
+
 impl PathError {
     /// Adds an action and a path to an I/O error and converts the result.
     pub fn wrap<E>(
@@ -105,13 +108,24 @@ impl PathError {
         }
     }
 
-    /// See [`io_class`].
+    /// See [`io_class`]. No command has an option for the folder for temporary files, which belongs to
+    /// the machine.
     pub fn class(&self, otherwise: Class) -> Class {
+        if self.action == CREATE_TEMPORARY {
+            return Class::Machine;
+        }
         io_class(&self.source, otherwise)
     }
 
     /// See [`io_hint`].
     pub fn hints(&self) -> Vec<String> {
+        if self.action == CREATE_TEMPORARY {
+            let variable = if cfg!(windows) { "TMP" } else { "TMPDIR" };
+            return vec![format!(
+                "the variable {variable} names the folder for temporary files: it must exist, and you must \
+                 be allowed to write to it"
+            )];
+        }
         if self.action == "write" && self.source.kind() == std::io::ErrorKind::NotFound {
             return vec!["create its folder first, or choose another one".to_owned()];
         }
@@ -138,16 +152,11 @@ pub fn io_hint(error: &std::io::Error) -> Option<String> {
         StaleNetworkFileHandle, StorageFull,
     };
     match error.kind() {
-        StorageFull | QuotaExceeded => Some(
-            "free some space, or put the store and the build directory on a larger disk \
-             (`--store DIR`, `--build-dir DIR`)"
-                .to_owned(),
-        ),
-        PermissionDenied | ReadOnlyFilesystem => Some(
-            "choose a directory that you may write to (`--store DIR`, `--build-dir DIR`, \
-             `--out DIR`)"
-                .to_owned(),
-        ),
+        StorageFull | QuotaExceeded => {
+            Some("free some space, or choose a path on a larger disk".to_owned())
+        }
+        PermissionDenied => Some("choose another path, or change its permissions".to_owned()),
+        ReadOnlyFilesystem => Some("choose a path on a disk that can be written".to_owned()),
         NotFound => Some("is the path right?".to_owned()),
         AlreadyExists => Some("choose another name, or remove what is there".to_owned()),
         IsADirectory => Some("name a file: this is a folder".to_owned()),
@@ -257,6 +266,26 @@ mod tests {
             hint.contains("a program for this operating system"),
             "{hint}"
         );
+    }
+
+    #[test]
+    fn a_temporary_folder_that_cannot_be_created_is_the_machines_fault_and_its_variable_is_named() {
+        let source = std::io::ErrorKind::NotFound.into();
+        let error = PathError::wrap(CREATE_TEMPORARY, Path::new("/nonexistent"), |e| e)(source);
+        assert_eq!(error.class(Class::Julia), Class::Machine);
+        let text = error.to_string();
+        assert_eq!(text, "could not create a temporary folder in /nonexistent");
+        let variable = if cfg!(windows) { "TMP" } else { "TMPDIR" };
+        assert!(error.hints()[0].contains(variable));
+    }
+
+    #[test]
+    fn the_hint_about_a_path_names_no_option() {
+        use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+        for kind in [PermissionDenied, ReadOnlyFilesystem, StorageFull] {
+            let hint = io_hint(&kind.into()).unwrap();
+            assert!(!hint.contains("--"), "{hint}");
+        }
     }
 
     #[test]

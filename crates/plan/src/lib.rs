@@ -25,6 +25,7 @@ pub mod link;
 pub mod manifest;
 pub mod manifests;
 pub mod matrix;
+mod measured;
 pub mod memory;
 pub mod nightly;
 pub mod output;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::DeTable;
 
-use crate::ranges::Ranges;
+use crate::ranges::{Ranges, quoted};
 use crate::toml_error::TomlError;
 use crate::toml_reader::Reader;
 use crate::version::JuliaVersion;
@@ -18,6 +18,9 @@ pub const PREFERENCES_NAMES: [&str; 2] = ["JuliaLocalPreferences.toml", "LocalPr
 
 /// The first Julia with weak dependencies; older ones treat them as ordinary dependencies.
 const WEAKDEPS_SINCE: (u64, u64) = (1, 9);
+
+/// The hint for a section that names a package which the project does not list.
+const UNLISTED: &str = "add it with its UUID to one of these sections, or remove it here";
 
 /// A `Project.toml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,7 +97,7 @@ impl Project {
                     "[compat] bounds `{}`, which is not in [deps], [weakdeps] or [extras]",
                     name.get_ref()
                 );
-                return Err(reader.error(name.span(), message));
+                return Err(reader.error(name.span(), message).hint(UNLISTED));
             }
         }
         let sources = sources(reader, table, |name| {
@@ -104,10 +107,11 @@ impl Project {
             let mut seen = BTreeSet::new();
             for dep in reader.names(target.get_ref(), value)? {
                 let name = dep.get_ref();
-                let problem = if !listed(name) {
-                    "names `{}`, which is not in [deps], [weakdeps] or [extras]"
+                let (problem, hint) = if !listed(name) {
+                    let problem = "names `{}`, which is not in [deps], [weakdeps] or [extras]";
+                    (problem, UNLISTED)
                 } else if !seen.insert(name.clone()) {
-                    "names `{}` twice"
+                    ("names `{}` twice", "remove one of them")
                 } else {
                     continue;
                 };
@@ -116,7 +120,7 @@ impl Project {
                     target.get_ref(),
                     problem.replace("{}", name)
                 );
-                return Err(reader.error(dep.span(), message));
+                return Err(reader.error(dep.span(), message).hint(hint));
             }
         }
         Ok(sources)
@@ -180,7 +184,9 @@ fn uuids(
                 "`{}` has the same UUID as `{other}` in [{section}]",
                 name.get_ref()
             );
-            return Err(reader.error(value.span(), message));
+            return Err(reader.error(value.span(), message).hint(
+                "the UUID of a package is in its own Project.toml: correct one of the two, or remove it",
+            ));
         }
         found.insert(name.get_ref().to_string(), uuid);
     }
@@ -193,10 +199,14 @@ fn compat(reader: Reader<'_>, table: &DeTable<'_>) -> Result<BTreeMap<String, St
         let text = reader.string(name.get_ref(), value)?;
         if Ranges::from_compat(&text).is_err() {
             let message = format!(
-                "`{text}` is not a version range that [compat] knows, such as `1.6`, `~1.10`, \
-                 `=1.10.4`, `>=1.6` or `1.6 - 1.11`"
+                "{} is not a version range that [compat] knows, such as `1.6`, `~1.10`, \
+                 `=1.10.4`, `>=1.6` or `1.6 - 1.11`",
+                quoted(&text)
             );
-            return Err(reader.error(value.span(), message));
+            return Err(reader.error(value.span(), message).hint(
+                "write the oldest version that works, as in `1.6`, or several ranges with commas between \
+                 them",
+            ));
         }
         compat.insert(name.get_ref().to_string(), text);
     }
@@ -231,14 +241,16 @@ fn sources(
                 "the source of `{}` has both a `path` and a `url` or `rev`",
                 name.get_ref()
             );
-            return Err(reader.error(value.span(), message));
+            return Err(reader
+                .error(value.span(), message)
+                .hint("keep `path` for a folder, or `url` and `rev` for a repository"));
         }
         if !listed(name.get_ref()) {
             let message = format!(
                 "[sources] names `{}`, which is not in [deps] or [extras]",
                 name.get_ref()
             );
-            return Err(reader.error(name.span(), message));
+            return Err(reader.error(name.span(), message).hint(UNLISTED));
         }
         found.insert(name.get_ref().to_string());
     }
@@ -259,7 +271,7 @@ fn workspace(reader: Reader<'_>, table: &DeTable<'_>) -> Result<(), TomlError> {
             return Err(reader.error(value.span(), "`projects` must be a list of strings"));
         };
         for item in list {
-            reader.string("an entry of projects", item)?;
+            reader.entry("projects", item)?;
         }
     }
     Ok(())

@@ -48,9 +48,20 @@ enum Notation {
 
 /// The text is not a version range.
 #[derive(Debug, thiserror::Error)]
-#[error("`{text}` is not a version range such as `^1.6`, `~1.10`, `>=1.6 <1.11` or `1.6 - 1.11`")]
+#[error(
+    "{} is not a version range such as `^1.6`, `~1.10`, `>=1.6 <1.11` or `1.6 - 1.11`",
+    quoted(text)
+)]
 pub struct NotARange {
     text: String,
+}
+
+/// Returns how a message names the text.
+pub(crate) fn quoted(text: &str) -> String {
+    match text.trim().is_empty() {
+        true => "an empty text".to_owned(),
+        false => format!("`{text}`"),
+    }
 }
 
 impl Ranges {
@@ -287,6 +298,7 @@ impl Partial {
             None => (text, false),
         };
         let (numbers, pre) = match text.split_once('-') {
+            Some((_, "")) => return None,
             Some((numbers, pre)) => (numbers, semver::Prerelease::new(pre).ok()?),
             None => (text, semver::Prerelease::EMPTY),
         };
@@ -316,9 +328,13 @@ impl Partial {
         })
     }
 
-    /// Returns whether this consists of numbers only, the only form in `[compat]`.
+    /// Returns whether this consists of numbers only, the only form in `[compat]`, that Pkg can read.
     fn is_plain(&self) -> bool {
-        self.pre.is_empty() && !self.wild && !self.build
+        // Pkg keeps these numbers in 32 bits.
+        let numbers = [self.major, self.minor, self.patch];
+        let fits = |number: &u64| *number <= u64::from(u32::MAX);
+        let mut numbers = numbers.iter().flatten();
+        self.pre.is_empty() && !self.wild && !self.build && numbers.all(fits)
     }
 
     fn is_zero(&self) -> bool {

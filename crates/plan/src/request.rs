@@ -133,8 +133,9 @@ impl Explain for ProjectIsSilent {
     fn hints(&self) -> Vec<String> {
         vec![match self {
             Self::NoManifestVersion => {
-                "run `julia --project -e 'using Pkg; Pkg.resolve()'` with Julia 1.6.2 or newer, \
-                 or ask for a version such as `release`"
+                "bring the manifest up to date with `julia --project -e 'using Pkg; Pkg.resolve()'`, \
+                 since Julia 1.6.2 and later write their version into it; or ask for a version such as \
+                 `release`"
                     .to_owned()
             }
             Self::NoCompat(_) | Self::BadCompat(_) => {
@@ -304,19 +305,29 @@ fn meant(text: &str) -> Option<String> {
         .iter()
         .find_map(|prefix| lower.strip_prefix(prefix));
     let plain = plain.unwrap_or(&lower).trim_end_matches('.');
+    let range = plain.split(['-', '–']).map(str::trim);
+    let range = range.collect::<Vec<_>>().join(" - ");
     let forms = [
         Some(plain.to_owned()),
         plain
             .strip_prefix("nightly-")
             .map(|branch| format!("{branch}-nightly")),
         plain.strip_suffix('+').map(|oldest| format!(">={oldest}")),
-        Some(plain.replace(['-', '–'], " - ")),
+        prerelease(plain),
+        Some(range),
         (plain == "stable").then(|| "release".to_owned()),
     ];
     let mut forms = forms.into_iter().flatten();
     forms
         .find(|form| form != text && Request::understood(form).is_some())
         .or_else(|| nearest(text, WORDS.iter().map(|(word, _)| *word)).map(str::to_owned))
+}
+
+/// Returns a prerelease without a patch number, such as `1.13-rc3`, with that number.
+fn prerelease(text: &str) -> Option<String> {
+    let (numbers, suffix) = text.split_once('-')?;
+    let is_word = suffix.starts_with(|c: char| c.is_ascii_alphabetic());
+    (is_word && numbers.split('.').count() == 2).then(|| format!("{numbers}.0-{suffix}"))
 }
 
 #[cfg(test)]
@@ -440,6 +451,11 @@ mod tests {
             ("==1.10.9", Some("=1.10.9")),
             ("1.9-1.10", Some("1.9 - 1.10")),
             ("1.9–1.10", Some("1.9 - 1.10")),
+            ("1.10 -1.11", Some("1.10 - 1.11")),
+            ("1.10- 1.11", Some("1.10 - 1.11")),
+            ("1.13-rc3", Some("1.13.0-rc3")),
+            ("v1.13-beta1", Some("v1.13.0-beta1")),
+            ("1.13-pre", Some("1.13.0-pre")),
             ("1.10+", Some(">=1.10")),
             ("+1.10", Some("1.10")),
             ("+release", Some("release")),

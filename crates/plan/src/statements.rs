@@ -6,6 +6,8 @@ use std::collections::{BTreeSet, HashSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod bindings;
+mod effects;
 mod file;
 mod imports;
 mod lexer;
@@ -263,11 +265,11 @@ mod tests {
         assert_eq!(
             found.statements,
             [
-                "let\nT = Int\nU = Vector{T}\nprecompile(f, (U,))\nend",
+                "const T = Int\nU = Vector{T}\nprecompile(f, (U,))",
                 "precompile(g, (Float64,))",
                 "let\nV = String\nprecompile(h, (V,))\nend",
                 "precompile(k, (A.V,))",
-                "let\nT = Int\nx = Bool\nprecompile(l, (x, T))\nend",
+                "const T = Int\nlet\nx = Bool\nprecompile(l, (x, T))\nend",
                 "precompile(m, (x,))",
             ]
         );
@@ -295,12 +297,12 @@ mod tests {
         assert_eq!(
             read.statements,
             [
-                "let\na, b = Int, Char\nJ = H.I\nK = J\nprecompile(f, (K, a))\nend",
-                "let\nC = A.B\nprecompile(f, (C,))\nend",
-                "let\nC = A.B\nF = E.F\na, b = Int, Char\n(c, d) = a, C\nprecompile(F.g, (b, d))\nend",
+                "const a, b = Int, Char\nJ = H.I\nconst K = J\nprecompile(f, (K, a))",
+                "C = A.B\nprecompile(f, (C,))",
+                "C = A.B\nF = E.F\nconst a, b = Int, Char\n(c, d) = a, C\nprecompile(F.g, (b, d))",
                 // `J` was imported into another module.
-                "let\nD = A.D\nprecompile(J, (D.x,))\nend",
-                "let\na, b = Int, Char\nprecompile(f, (x == b,))\nend",
+                "D = A.D\nprecompile(J, (D.x,))",
+                "const a, b = Int, Char\nf(x) = a\nprecompile(f, (x == b,))",
             ]
         );
         let ignored: Vec<_> = read
@@ -308,7 +310,7 @@ mod tests {
             .iter()
             .map(|one| (one.line, &*one.text))
             .collect();
-        assert_eq!(ignored, [(3, "using G"), (16, "f(x) = a")]);
+        assert_eq!(ignored, [(3, "using G")]);
         assert!(
             read.ignored[0]
                 .reason
@@ -339,19 +341,19 @@ mod tests {
                     ok = map(T -> precompile(n, (T,)), (Int,))\n\
                     macro u(T) :(precompile(o, ($T,))) end\n";
         let read = read(text);
-        let both = "let\nfunction p(T)\n    precompile(f, (T,))\nend\n\
+        let both = "function p(T)\n    precompile(f, (T,))\nend\n\
                     p(T, U) = precompile(f, (T, U))\n";
         assert_eq!(
             read.statements,
             [
-                format!("{both}p(Int)\nend"),
-                format!("{both}foreach(p, (Char, Bool))\nend"),
-                "let\n@noinline function q(T)\n    precompile(g, (T,))\nend\n\
-                 (x) && (begin\nq(Int)\nend)\nend"
+                format!("{both}p(Int)"),
+                format!("{both}foreach(p, (Char, Bool))"),
+                "@noinline function q(T)\n    precompile(g, (T,))\nend\n\
+                 (x) && (begin\nq(Int)\nend)"
                     .to_owned(),
-                "let\nr = T -> precompile(h, (T,))\nr(Int)\nend".to_owned(),
-                "let\ns = precompile\ns(k, ())\nend".to_owned(),
-                "let\nt = Base.precompile\nt(l, ())\nend".to_owned(),
+                "r = T -> precompile(h, (T,))\nr(Int)".to_owned(),
+                "const s = precompile\ns(k, ())".to_owned(),
+                "t = Base.precompile\nt(l, ())".to_owned(),
                 "ok = map(T -> precompile(n, (T,)), (Int,))".to_owned(),
             ]
         );
@@ -370,10 +372,149 @@ mod tests {
                 ("export p", "it is not a call of precompile"),
                 (
                     "macro u(T) :(precompile(o, ($T,))) end",
-                    "it defines a macro, which is not expanded here"
+                    "it defines a macro that is not used here"
                 ),
             ]
         );
+    }
+
+    /// Asserts that everything in a file becomes one statement, as it stands.
+    fn assert_whole(text: &str) {
+        let found = read(text);
+        assert_eq!(found.statements, [text.trim_end()]);
+        assert_eq!(found.ignored, [], "{text}");
+    }
+
+    #[test]
+    fn an_assertion_of_more_than_one_call_is_evaluated_as_a_whole() {
+        for rest in ["&&", "||", "&", "|", "=="] {
+            assert_whole(&format!(
+                "@assert precompile(f, ()) {rest} precompile(g, ())\n"
+            ));
+            assert_whole(&format!(
+                "@warnpcfail precompile(f, ()) {rest} precompile(g, ())\n"
+            ));
+        }
+        assert_whole("@assert precompile(f, ()), precompile(g, ())\n");
+        assert_whole("@assert precompile(f, ()) string(precompile(g, ()))\n");
+        assert_eq!(
+            parse("@assert precompile(f, ()) \"no\"; precompile(g, ())\n"),
+            ["precompile(f, ())", "precompile(g, ())"]
+        );
+    }
+
+    #[test]
+    fn several_calls_in_one_expression_are_evaluated_as_a_whole() {
+        assert_whole("(precompile(f, ()), precompile(g, ()))\n");
+        assert_whole("precompile(f, ()), precompile(g, ())\n");
+        assert_whole("precompile(f, ()) ? precompile(g, ()) : precompile(h, ())\n");
+        assert_whole("precompile(f, ()) + precompile(g, ())\n");
+    }
+
+    #[test]
+    fn a_statement_takes_along_every_change_of_a_variable_that_it_uses() {
+        let uses = "for T in L precompile(f, (T,)) end\n";
+        for changes in [
+            "append!(L, [Char])",
+            "L[2] = Char",
+            "L = (L..., Char)",
+            "if x\n    L = [Char]\nelse\n    L = [Bool]\nend",
+            "for T in (Int, Char)\n    push!(L, T)\nend",
+            "for _ in 1:2\n    global L = [Char]\nend",
+            "add(T) = push!(L, T)\nadd(Char)",
+            "n = push!(L, Char)",
+            "fill_it(L)",
+        ] {
+            assert_whole(&format!("L = Any[Int]\n{changes}\n{uses}"));
+        }
+        assert_whole("begin\n    L = [Int]\nend\nfor T in L precompile(f, (T,)) end\n");
+        assert_whole("i = 0\nwhile i < 2\n    precompile(f, (Val{i},))\n    global i += 1\nend\n");
+    }
+
+    #[test]
+    fn a_loop_that_changes_a_variable_is_part_of_later_statements() {
+        let first = "M = []\nfor T in (Int, Char)\n    precompile(f, (T,)); push!(M, T)\nend";
+        let second = format!("{first}\nfor T in M precompile(g, (T,)) end");
+        assert_eq!(parse(&second), [first.to_owned(), second]);
+    }
+
+    #[test]
+    fn functions_in_every_form_are_part_of_the_statements_that_call_them() {
+        for definition in [
+            "p(::Type{T}) where T = precompile(f, (T,))",
+            "p(::Type{T}) where {T} = precompile(f, (T,))",
+            "p(T)::Bool = precompile(f, (T,))",
+            "p(T; x = 1) = precompile(f, (T,))",
+            "@inline p(T) = precompile(f, (T,))",
+            "p = (T; x = 1) -> precompile(f, (T,))",
+            "p = ((T, x),) -> precompile(f, (T,))",
+            "p = (T::Type{<:Any}) -> precompile(f, (T,))",
+            "p = function (T) precompile(f, (T,)) end",
+            "p(T) = q(T)\nq(T) = precompile(f, (T,))",
+            "if x\n    p(T) = precompile(f, (T,))\nend",
+            "macro p(T) :(precompile(f, ($T,))) end",
+        ] {
+            let call = if definition.starts_with("macro") {
+                "@p Int"
+            } else {
+                "p(Int)"
+            };
+            assert_whole(&format!("{definition}\n{call}\n"));
+        }
+        assert_whole("module A\np(T) = precompile(f, (T,))\nend\nA.p(Int)\n");
+        assert_whole("module A\np(T) = precompile(f, (T,))\nend\nusing .A: p\np(Int)\n");
+        assert_whole("module A\nexport p\np(T) = precompile(f, (T,))\nend\nusing .A\np(Int)\n");
+    }
+
+    #[test]
+    fn a_function_without_arguments_may_use_what_is_defined_after_it() {
+        let found = read("function all()\n    p(Int)\nend\np(T) = precompile(f, (T,))\nall()\n");
+        assert_eq!(found.statements, ["p(T) = precompile(f, (T,))\np(Int)"]);
+        let [call] = &found.ignored[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!(call.reason, "its statements are read where it is defined");
+    }
+
+    #[test]
+    fn a_statement_takes_along_the_definitions_that_it_uses() {
+        assert_whole("types() = (Int, Char)\nfor T in types() precompile(f, (T,)) end\n");
+        assert_whole("const Vec{T} = Vector{T}\nprecompile(f, (Vec{Int},))\n");
+        assert_whole("struct Foo end\nprecompile(f, (Foo,))\n");
+        assert_whole("a, b... = Int, Char\nprecompile(f, (a, b...))\n");
+        assert_whole("a = b = Int\nprecompile(f, (b,))\n");
+        assert_whole("T = Int\nU = x ? Char : T\nprecompile(f, (U,))\n");
+        assert_whole("n = 2\nfor i in 1:n precompile(f, (Val{i},)) end\n");
+        assert_whole("s = \"precompile(f, ())\"\neval(Meta.parse(s))\n");
+    }
+
+    #[test]
+    fn a_variable_is_assigned_under_the_condition_of_its_block() {
+        let text = "if isdefined(A, :B)\n    T = A.B\n    precompile(f, (T,))\nend\n";
+        assert_eq!(
+            parse(text),
+            ["(isdefined(A, :B)) && (begin\nT = A.B\nprecompile(f, (T,))\nend)"]
+        );
+    }
+
+    #[test]
+    fn names_may_have_primes_and_combining_marks() {
+        for name in ["p\u{302}", "p′", "p₁"] {
+            assert_whole(&format!("{name}(T) = precompile(f, (T,))\n{name}(Int)\n"));
+            assert_whole(&format!(
+                "function {name}(T)\n    precompile(f, (T,))\nend\n{name}(Int)\n"
+            ));
+        }
+    }
+
+    #[test]
+    fn a_file_whose_statements_would_take_along_too_much_is_one_statement() {
+        let long = "x".repeat(20_000);
+        let text = format!("push!(L, {long}); precompile(f, (L[1],))\n").repeat(60);
+        let found = read(&format!("L = []\n{text}"));
+        assert_eq!(found.statements.len(), 1);
+        assert_eq!(found.statements[0].matches("precompile(").count(), 60);
+        assert_eq!(found.ignored, []);
     }
 
     #[test]

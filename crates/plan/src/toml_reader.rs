@@ -29,10 +29,10 @@ impl<'t> Reader<'t> {
     ) -> Result<(Self, Spanned<DeTable<'t>>), TomlError> {
         let table = DeTable::parse(text).map_err(|error| TomlError::new(file, text, &error))?;
         let reader = Self { file, text };
-        match newer_syntax(text) {
-            Some((at, what)) => {
-                let message = format!("Julia cannot read {what}: it came with TOML 1.1");
-                Err(reader.error(at..at, message))
+        match unreadable(text) {
+            Some((at, what, hint)) => {
+                let message = format!("Julia cannot read {what}");
+                Err(reader.error(at..at, message).hint(hint))
             }
             None => Ok((reader, table)),
         }
@@ -43,9 +43,10 @@ impl<'t> Reader<'t> {
         TomlError::at(self.file, self.text, span.start, &message.to_string())
     }
 
+    /// `what` is how the message names the value.
     fn expected(&self, what: &str, kind: &str, value: &Value<'_>) -> TomlError {
         let found = value.get_ref().type_str();
-        let message = format!("`{what}` is a TOML {found}, and must be {kind}");
+        let message = format!("{what} is a TOML {found}, and must be {kind}");
         self.error(value.span(), message)
     }
 
@@ -55,7 +56,7 @@ impl<'t> Reader<'t> {
         value: &'v Value<'t>,
     ) -> Result<&'v DeTable<'t>, TomlError> {
         let table = value.get_ref().as_table();
-        table.ok_or_else(|| self.expected(what, "a table", value))
+        table.ok_or_else(|| self.expected(&format!("`{what}`"), "a table", value))
     }
 
     /// Returns the table at `key`, if there is one.
@@ -87,10 +88,19 @@ impl<'t> Reader<'t> {
         let array = value.get_ref().as_array();
         array
             .map(|array| &array[..])
-            .ok_or_else(|| self.expected(what, "a list", value))
+            .ok_or_else(|| self.expected(&format!("`{what}`"), "a list", value))
     }
 
     pub(crate) fn string(&self, what: &str, value: &Value<'_>) -> Result<String, TomlError> {
+        self.text(&format!("`{what}`"), value)
+    }
+
+    /// Returns a string in the list `list`.
+    pub(crate) fn entry(&self, list: &str, value: &Value<'_>) -> Result<String, TomlError> {
+        self.text(&format!("an entry of `{list}`"), value)
+    }
+
+    fn text(&self, what: &str, value: &Value<'_>) -> Result<String, TomlError> {
         let text = value.get_ref().as_str();
         text.map(str::to_owned)
             .ok_or_else(|| self.expected(what, "a string", value))
@@ -112,7 +122,7 @@ impl<'t> Reader<'t> {
             return Ok(false);
         };
         let boolean = value.get_ref().as_bool();
-        boolean.ok_or_else(|| self.expected(key, "true or false", value))
+        boolean.ok_or_else(|| self.expected(&format!("`{key}`"), "true or false", value))
     }
 
     /// Returns a list of strings, each with its position.
@@ -124,7 +134,7 @@ impl<'t> Reader<'t> {
         let items = self.array(what, value)?.iter();
         items
             .map(|item| {
-                let text = self.string(&format!("an entry of {what}"), item)?;
+                let text = self.entry(what, item)?;
                 Ok(Spanned::new(item.span(), text))
             })
             .collect()
@@ -207,9 +217,12 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// Returns the first use of syntax that TOML 1.1 added and Julia's parser refuses, in a document that
-/// has been parsed.
-fn newer_syntax(text: &str) -> Option<(usize, &'static str)> {
+/// The position of what Julia cannot read, what it is, and a hint.
+type Unreadable = (usize, &'static str, &'static str);
+
+/// Returns the first use of syntax that Julia's parser refuses, in a document that has been parsed: what
+/// TOML 1.1 added, and a few forms that TOML 1.0 allows.
+fn unreadable(text: &str) -> Option<Unreadable> {
     let bytes = text.as_bytes();
     let mut open = Vec::new();
     let mut last = b' ';
@@ -223,19 +236,46 @@ fn newer_syntax(text: &str) -> Option<(usize, &'static str)> {
             }
             b'"' | b'\'' => {
                 let end = string_end(bytes, at);
+                if let Some(extra) = extra_quote(&bytes[at..end]) {
+                    return Some((
+                        at + extra,
+                        "a quote right before the end of a long string",
+                        NO_QUOTE,
+                    ));
+                }
                 if let Some(escape) = newer_escape(&bytes[at..end]).filter(|_| byte == b'"') {
-                    return Some((at + escape, "the escapes `\\e` and `\\x`"));
+                    let what = "the escapes `\\e` and `\\x`, which came with TOML 1.1";
+                    return Some((at + escape, what, "write `\\u` and four hexadecimal digits"));
                 }
                 at = end;
                 last = byte;
                 continue;
             }
             b'{' | b'[' => open.push(byte),
-            b'}' if last == b',' => return Some((at, "a comma at the end of an inline table")),
+            b'}' if last == b',' => {
+                let what = "a comma at the end of an inline table, which came with TOML 1.1";
+                return Some((at, what, "remove the comma"));
+            }
             b'}' | b']' => {
                 open.pop();
             }
-            b'\n' if in_table => return Some((at, "a line break in an inline table")),
+            b'\n' if in_table => {
+                let what = "a line break in an inline table, which came with TOML 1.1";
+                return Some((
+                    at,
+                    what,
+                    "write the table on one line, or below a `[header]`",
+                ));
+            }
+            b'0'..=b'9' if matches!(last, b'=' | b'[' | b',') => {
+                let value = bare_value(&text[at..]);
+                if let Some((what, hint)) = unreadable_time(value) {
+                    return Some((at, what, hint));
+                }
+                at += value.len();
+                last = b'0';
+                continue;
+            }
             _ => {}
         }
         if !byte.is_ascii_whitespace() {
@@ -244,6 +284,59 @@ fn newer_syntax(text: &str) -> Option<(usize, &'static str)> {
         at += 1;
     }
     None
+}
+
+const NO_QUOTE: &str = "put another character before the closing quotes, or write the text as a string with \
+                        escapes";
+
+/// Returns the number, date or time at the beginning of the text.
+fn bare_value(text: &str) -> &str {
+    let of_value = |c: char| c.is_ascii_alphanumeric() || "+-:._".contains(c);
+    let word = |text: &str| text.find(|c| !of_value(c)).unwrap_or(text.len());
+    let end = word(text);
+    // A date and a time may have a space between them.
+    let time = text[end..].strip_prefix(' ').unwrap_or_default();
+    let is_time = end == "1979-05-27".len() && time.as_bytes().get(2) == Some(&b':');
+    match is_time {
+        true => &text[..end + 1 + word(time)],
+        false => &text[..end],
+    }
+}
+
+/// Returns why Julia cannot read a value, if it has a time of a form that Julia refuses, with a hint.
+fn unreadable_time(value: &str) -> Option<(&'static str, &'static str)> {
+    // Only times contain colons.
+    let (_, minutes) = value.split_once(':')?;
+    let Some(seconds) = minutes.get(2..)?.strip_prefix(':') else {
+        return Some((
+            "a time without seconds, which came with TOML 1.1",
+            "write the seconds, as in `07:32:00`",
+        ));
+    };
+    let offset = seconds.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    match offset {
+        "" | "Z" => None,
+        "z" => Some(("a lower-case `z` in a time", "write `Z`")),
+        _ => Some((
+            "a time with an offset from UTC",
+            "write the time in UTC, with `Z` behind it",
+        )),
+    }
+}
+
+/// Returns the offset of the first closing quote of a long string if more than three quotes end it. Julia
+/// takes the first three as its end.
+fn extra_quote(string: &[u8]) -> Option<usize> {
+    let quote = string[0];
+    let quotes = string.iter().rev().take_while(|byte| **byte == quote);
+    let quotes = quotes.count();
+    let long = string.len() >= 6 && string.starts_with(&[quote; 3]);
+    let closing = quotes.min(string.len().saturating_sub(3));
+    // The first one is escaped if an odd number of backslashes is before it.
+    let before = string[..string.len() - closing].iter().rev();
+    let backslashes = before.take_while(|byte| **byte == b'\\').count();
+    let is_escaped = quote == b'"' && backslashes % 2 == 1;
+    (long && closing > 3 + usize::from(is_escaped)).then(|| string.len() - closing)
 }
 
 /// Returns the offset after the string that begins at `start`.
@@ -289,6 +382,49 @@ mod tests {
     use super::*;
 
     #[test]
+    fn times_and_quotes_that_julia_refuses_are_refused() {
+        for (value, what) in [
+            ("07:32", "a time without seconds"),
+            ("[1, 07:32]", "a time without seconds"),
+            ("1979-05-27T07:32Z", "a time without seconds"),
+            ("1979-05-27 07:32", "a time without seconds"),
+            ("1979-05-27T07:32+01:00", "a time without seconds"),
+            ("1979-05-27t07:32:00z", "a lower-case `z`"),
+            ("1979-05-27T07:32:00+01:00", "an offset from UTC"),
+            ("'''a''''", "a quote right before the end"),
+            ("'''a'''''", "a quote right before the end"),
+            ("\"\"\"a\"\"\"\"", "a quote right before the end"),
+            ("\"\"\"a\\\\\"\"\"\"", "a quote right before the end"),
+            ("\"\"\"\"\"\"\"", "a quote right before the end"),
+        ] {
+            let text = format!("x = {value}\n");
+            let error = Reader::parse("x.toml", &text)
+                .err()
+                .unwrap_or_else(|| panic!("{text}"));
+            assert!(error.to_string().contains(what), "{text}: {error}");
+            assert!(!crate::Explain::hints(&error).is_empty(), "{text}");
+        }
+        for value in [
+            "07:32:00",
+            "07:32:00.123",
+            "1979-05-27",
+            "1979-05-27t07:32:00",
+            "1979-05-27 07:32:00Z",
+            "1979-05-27T07:32:00.5Z",
+            "[1979-05-27, 1, 2.5e-3, 0xdead_beef]",
+            "\"07:32\"",
+            "''''''",
+            "\"\"\"a\\\"\"\"\"",
+            "\"\"\"a\\\\\"\"\"",
+            "'''a\\'''",
+            "''",
+        ] {
+            let text = format!("x = {value} # 07:32\n");
+            assert!(Reader::parse("x.toml", &text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
     fn syntax_of_toml_1_1_is_refused_as_julia_does() {
         for (text, line, what) in [
             ("a = {\n  b = 1\n}\n", 1, "a line break in an inline table"),
@@ -308,7 +444,7 @@ mod tests {
         for text in [
             "a = { b = [\n1,\n2,\n] } # {\n",
             "a = \"{\"\nb = '\\e'\nc = \"\\\\e\"\n",
-            "a = \"\"\"\n{\n\"\"\"\"\"\nb = '''{,}\n'''\n",
+            "a = \"\"\"\n{\n\"\"\"\nb = '''{,}\n'''\n",
             "[[a]]\n[a.b]\nc = {}\nd = []\n",
         ] {
             assert!(Reader::parse("x.toml", text).is_ok(), "{text}");

@@ -18,6 +18,18 @@ pub fn about(time: Duration) -> String {
     }
 }
 
+/// Formats a number of seconds in words, rounded down to the largest unit of which there are at least two.
+pub fn span(seconds: u64) -> String {
+    match seconds {
+        1 => "1 second".to_owned(),
+        0..120 => format!("{seconds} seconds"),
+        120..7200 => format!("{} minutes", seconds / 60),
+        7200..172_800 => format!("{} hours", seconds / 3600),
+        172_800..31_536_000 => format!("{} days", seconds / 86_400),
+        _ => "more than a year".to_owned(),
+    }
+}
+
 /// Formats a measured duration in seconds, in the most readable unit.
 pub fn duration(seconds: f64) -> String {
     match seconds {
@@ -62,6 +74,11 @@ mod tests {
         assert_eq!(about(Duration::from_millis(20)), "about 1 s");
         assert_eq!(about(Duration::from_secs(99)), "about 99 s");
         assert_eq!(about(Duration::from_secs(131)), "about 2 min");
+        assert_eq!(span(119), "119 seconds");
+        assert_eq!(span(7199), "119 minutes");
+        assert_eq!(span(86_400), "24 hours");
+        assert_eq!(span(172_800), "2 days");
+        assert_eq!(span(u64::MAX), "more than a year");
         assert_eq!(duration(0.0005), "0.50 ms");
         assert_eq!(duration(0.39), "390.0 ms");
         assert_eq!(duration(6.5), "6.50 s");

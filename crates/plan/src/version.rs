@@ -76,11 +76,16 @@ impl JuliaVersion {
         let mut parts = [0; 3];
         for (index, piece) in numbers.split('.').enumerate() {
             let digits = !piece.is_empty() && piece.bytes().all(|b| b.is_ascii_digit());
-            *parts.get_mut(index)? = piece.parse().ok().filter(|_| digits)?;
+            // Julia keeps these numbers in 32 bits, and those of a prerelease or build in 64.
+            let number = piece.parse::<u32>().ok().filter(|_| digits)?;
+            *parts.get_mut(index)? = u64::from(number);
         }
         let identifiers = |text: &str| {
             let word = |word: &str| {
-                !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                let is_number = word.bytes().all(|b| b.is_ascii_digit());
+                !word.is_empty()
+                    && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                    && (!is_number || word.parse::<u64>().is_ok())
             };
             text.is_empty() || text.split('.').all(word)
         };
@@ -183,6 +188,8 @@ mod tests {
             ("1.2.3rc1", "1.2.3-rc1"),
             ("1.2.3-", "1.2.3"),
             ("1.10.4+debian.1", "1.10.4+debian.1"),
+            ("4294967295", "4294967295.0.0"),
+            ("1.2.3-4294967296", "1.2.3-4294967296"),
         ] {
             assert_eq!(read(text).as_deref(), Some(version), "{text}");
         }
@@ -196,6 +203,10 @@ mod tests {
             "1.2.3-a..b",
             "1.2.3 4",
             "1.é",
+            "99999999999.0.0",
+            "1.4294967296",
+            "1.2.3-99999999999999999999",
+            "1.2.3+99999999999999999999",
         ] {
             assert_eq!(read(text), None, "{text}");
         }

@@ -115,8 +115,8 @@ fn network_errors_have_fitting_hints() {
     }
     assert_eq!(
         busy().to_string(),
-        "https://host/julia.tar.gz is busy (429 Too Many Requests) and asks to retry in 86400 \
-         seconds"
+        "https://host/julia.tar.gz is busy (429 Too Many Requests) and asks to retry in 24 \
+         hours"
     );
     assert_eq!(
         stalled().to_string(),
@@ -221,7 +221,7 @@ fn disk_and_permission_errors_are_machine_errors() {
         source: ErrorKind::StorageFull.into(),
     };
     for (error, hint) in [
-        (read(ErrorKind::PermissionDenied), "`--store DIR`"),
+        (read(ErrorKind::PermissionDenied), "choose another path"),
         (read(ErrorKind::StorageFull), "free some space"),
         (read_only(ErrorKind::ReadOnlyFilesystem), "`--store DIR`"),
         (

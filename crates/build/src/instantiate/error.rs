@@ -40,6 +40,15 @@ pub enum InstantiateError {
         folder: PathBuf,
         found: String,
     },
+    #[error("{manifest} has the package `{name}` in {}, which {found}", .folder.display())]
+    Developed {
+        manifest: String,
+        name: String,
+        folder: PathBuf,
+        found: String,
+    },
+    #[error("the project is the package `{name}`, but it has no {entry}")]
+    NoEntry { name: String, entry: String },
     #[error("the workload environment `{name}` does not exist: {lacks}")]
     NoWorkloadEnvironment { name: String, lacks: String },
     #[error("{}", .failure.title())]
@@ -594,6 +603,8 @@ impl Explain for InstantiateError {
             Self::NoDepot | Self::Unwritable { .. } => Class::Machine,
             Self::AuthWithoutServer { .. }
             | Self::Source { .. }
+            | Self::Developed { .. }
+            | Self::NoEntry { .. }
             | Self::NoWorkloadEnvironment { .. }
             | Self::Toml(_) => Class::Usage,
             Self::Registry { failure, .. } => failure.class(),
@@ -622,6 +633,15 @@ impl Explain for InstantiateError {
             }
             Self::Source { .. } => vec![
                 "a `path` in [sources] is the folder of the package, relative to the project file"
+                    .to_owned(),
+            ],
+            Self::Developed { name, .. } => vec![format!(
+                "put `{name}` there, or name its folder with `julia --project -e 'using Pkg; \
+                 Pkg.develop(path = \"…\")'`"
+            )],
+            Self::NoEntry { .. } => vec![
+                "create the file, list other `packages` in Sysimage.toml, or remove `name` and `uuid` \
+                 from Project.toml if the project is no package"
                     .to_owned(),
             ],
             Self::NoWorkloadEnvironment { .. } => vec![

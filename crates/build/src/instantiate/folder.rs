@@ -403,7 +403,7 @@ fn workspace_packages(project: &Path) -> Vec<LocalPackage> {
     packages.collect()
 }
 
-fn project_file(folder: &Path) -> Option<PathBuf> {
+pub(super) fn project_file(folder: &Path) -> Option<PathBuf> {
     let mut files = ["JuliaProject.toml", "Project.toml"]
         .map(|name| folder.join(name))
         .into_iter();
@@ -450,7 +450,17 @@ pub(super) fn io(
 /// [`InstantiateError::Source`] if a folder does not exist or does not contain the package; also if
 /// a project file cannot be read or parsed.
 pub fn require_sources(project: &Path) -> Result<(), InstantiateError> {
-    local_packages(project, Sources::All).map(|_| ())
+    for package in local_packages(project, Sources::All)? {
+        let project = package_at(&package)?;
+        if let Some(entry) = missing_entry(&package.folder, &package.name, &project) {
+            return Err(InstantiateError::Source {
+                name: package.name,
+                folder: package.folder,
+                found: format!("has no {entry}"),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Checks that the folder of a workload environment has a project file.
@@ -470,6 +480,21 @@ fn lacks_project(name: &str, folder: &Path) -> InstantiateError {
         name: name.to_owned(),
         lacks: format!("there is no Project.toml in {}", folder.display()),
     }
+}
+
+/// Returns the file that Julia loads for a package, relative to its folder, if it does not exist. Which keys
+/// of the project file name it depends on the version of Julia, so any of them suffices.
+pub(super) fn missing_entry(folder: &Path, name: &str, project: &Table) -> Option<String> {
+    let usual = format!("src/{name}.jl");
+    let text = |key: &str| project.get(key).and_then(Value::as_str);
+    let named = text("entryfile").or_else(|| text("path"));
+    let files: Vec<PathBuf> = named
+        .into_iter()
+        .flat_map(|named| [folder.join(named), folder.join(named).join(&usual)])
+        .chain([folder.join(&usual)])
+        .collect();
+    let exists = files.iter().any(|file| file.is_file());
+    (!exists).then(|| named.unwrap_or(&usual).to_owned())
 }
 
 #[cfg(test)]
@@ -590,6 +615,18 @@ mod tests {
         assert_eq!(other, format!("has the package `Other` with UUID {LIB}"));
         let other = refused(Some(package("Lib", TOOLS, "")));
         assert_eq!(other, format!("has the package `Lib` with UUID {TOOLS}"));
+    }
+
+    #[test]
+    fn a_source_without_the_file_that_julia_loads_is_refused() {
+        let app = format!("[deps]\nLib = {LIB:?}\n[sources]\nLib = {{ path = \"lib\" }}\n");
+        let root = workspace(&[(".", app), ("lib", package("Lib", LIB, ""))]);
+        let file = root.path().join("Project.toml");
+        let error = require_sources(&file).unwrap_err().to_string();
+        assert!(error.ends_with("lib, which has no src/Lib.jl"), "{error}");
+        std::fs::create_dir(root.path().join("lib/src")).unwrap();
+        std::fs::write(root.path().join("lib/src/Lib.jl"), "module Lib end").unwrap();
+        require_sources(&file).unwrap();
     }
 
     #[test]

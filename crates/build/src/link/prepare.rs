@@ -116,6 +116,16 @@ pub fn is_there(
     Ok(())
 }
 
+/// Checks that the compiler which the user has named is on this machine. Unlike [`is_there`], this needs
+/// no facts about Julia.
+///
+/// # Errors
+///
+/// [`LinkError::NoProgram`] if it is not.
+pub fn require_program(choice: &LinkerChoice, environment: &Environment) -> Result<(), LinkError> {
+    resolve(choice, environment).map(drop)
+}
+
 /// Fails if the programs of all allowed strategies are missing.
 pub(super) fn require_one(
     triplet: Triplet,

@@ -54,6 +54,38 @@ fn what_a_package_may_read_counts() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_or_to_itself_counts_as_its_target() {
+    let (_root, folder) = package();
+    let with = |target: &str| {
+        let link = folder.join("link");
+        let _ = std::fs::remove_file(&link);
+        std::os::unix::fs::symlink(target, link).unwrap();
+        read(&folder)
+    };
+    let before = read(&folder);
+    let looping = with("link");
+    assert_ne!(before, looping);
+    assert_ne!(looping, with("nowhere"));
+    // Its path goes through a file.
+    assert_ne!(before, with("Project.toml/x"));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_error_names_the_entry_that_cannot_be_read() {
+    let (_root, folder) = package();
+    std::os::unix::fs::symlink("loop", folder.join("loop")).unwrap();
+    let mut digests = FileDigests::default();
+    let mut walk = Walk::new(&mut digests, &folder, &[]);
+    let error = walk.add(&folder.join("loop/x.jl")).unwrap_err();
+    assert_eq!(error.path, folder.join("loop/x.jl"));
+    let error = crate::workdir::WorkDirError::Input(error);
+    let hints = sysforge_plan::Explain::hints(&error);
+    assert!(hints[0].contains("leads back to itself"), "{hints:?}");
+}
+
 #[test]
 fn results_and_version_control_do_not_count() {
     let (_root, folder) = package();

@@ -1,5 +1,6 @@
 //! `sysforge init`: writes a `Sysimage.toml` that fits the project.
 
+use sysforge_engine::workflow::read_sums;
 use sysforge_engine::{committed, init};
 use sysforge_plan::Triplet;
 
@@ -10,6 +11,9 @@ use crate::session::Session;
 
 pub(crate) async fn run(args: &InitArgs, session: &Session) -> Outcome {
     let location = &session.engine.location;
+    if let Some(sums) = &args.pin {
+        read_sums(location, sums)?;
+    }
     let (path, found) = init::write(location, args.force)?;
     session.print_path(&path);
     // `workflow` warns itself.

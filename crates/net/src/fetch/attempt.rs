@@ -248,12 +248,19 @@ pub fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
+/// Returns the number in a header such as `Retry-After`: the largest one if it is larger still, and `None`
+/// if it is anything but digits.
+pub fn header_number(text: &str) -> Option<u64> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
 /// Returns the delay of `Retry-After`, in either of its forms. A date is compared with the server's
 /// own clock, because this machine's may be wrong.
 pub fn retry_after(response: &Response) -> Option<Duration> {
     let headers = response.headers();
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
+    if let Some(seconds) = header_number(text) {
         return Some(Duration::from_secs(seconds));
     }
     let at = httpdate::parse_http_date(text).ok()?;
@@ -277,6 +284,15 @@ mod tests {
 
     fn url() -> String {
         "http://example.org/".to_owned()
+    }
+
+    #[test]
+    fn a_number_that_is_too_large_is_the_largest_and_garbage_is_none() {
+        assert_eq!(header_number("120"), Some(120));
+        assert_eq!(header_number("99999999999999999999"), Some(u64::MAX));
+        for text in ["", "-5", "+5", "5s", "1e9"] {
+            assert_eq!(header_number(text), None, "{text}");
+        }
     }
 
     async fn until_given_up(attempts: &mut Attempts, error: impl Fn() -> Error) -> u32 {

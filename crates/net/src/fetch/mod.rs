@@ -18,7 +18,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use url::Url;
 
-pub use attempt::{Attempts, Cause, FailedAttempts, Failure, pause, retry_after, server_time};
+pub use attempt::{
+    Attempts, Cause, FailedAttempts, Failure, header_number, pause, retry_after, server_time,
+};
 use range::{ContentRange, validator};
 use span::Span;
 

@@ -146,7 +146,7 @@ fn what_pkg_refuses_is_refused_with_its_place() {
         ("deps = \"B\"", "`deps` must be a list of names, or a table"),
         (
             "deps = [1]",
-            "`an entry of deps` is a TOML integer, and must be a string",
+            "an entry of `deps` is a TOML integer, and must be a string",
         ),
         ("deps = { B = \"b\" }", "is not a UUID"),
         ("deps = { B = 3 }", "`B` is a TOML integer"),

@@ -167,3 +167,29 @@ fn what_pkg_refuses_is_refused_with_its_place() {
         assert!(error.to_string().contains(wanted), "{text}: {error}");
     }
 }
+
+#[test]
+fn every_contradiction_between_sections_has_a_hint() {
+    for text in [
+        "[compat]\nZ = \"1\"".to_owned(),
+        "[compat]\njulia = \"one\"".to_owned(),
+        "[compat]\njulia = \"4294967296\"".to_owned(),
+        format!("[deps]\nA = \"{A}\"\n[targets]\ntest = [\"Z\"]"),
+        format!("[deps]\nA = \"{A}\"\n[targets]\ntest = [\"A\", \"A\"]"),
+        format!("[deps]\nA = \"{A}\"\nB = \"{A}\""),
+        "[sources]\nZ = { path = \"a\" }".to_owned(),
+        format!("[deps]\nA = \"{A}\"\n[sources]\nA = {{ path = \"a\", url = \"u\" }}"),
+    ] {
+        let error = read(&text).unwrap_err();
+        assert!(!crate::Explain::hints(&error).is_empty(), "{text}: {error}");
+    }
+}
+
+#[test]
+fn an_entry_of_a_list_is_named_without_backticks_around_the_phrase() {
+    let error = read("[extensions]\nE = [1]").unwrap_err().to_string();
+    assert!(
+        error.contains("an entry of `E` is a TOML integer"),
+        "{error}"
+    );
+}

@@ -233,6 +233,12 @@ fn compat_entries_that_pkg_refuses_are_refused() {
         "one",
         "1.2.3+build",
         "~>1.2",
+        "1.2.3-",
+        // Pkg keeps each number in 32 bits.
+        "4294967296",
+        "≥ 1.6.99999999999",
+        "1.12, 1 - 1.18446744073709551615",
+        "< 4294967296",
     ] {
         assert!(Ranges::from_compat(spec).is_err(), "`{spec}`");
     }
@@ -521,4 +527,14 @@ fn refuses_what_is_no_range() {
     ] {
         assert!(text.parse::<Ranges>().is_err(), "{text:?}");
     }
+}
+
+#[test]
+fn an_empty_text_is_named_as_one_and_the_largest_number_of_pkg_is_read() {
+    let error = Ranges::from_compat(" ").unwrap_err().to_string();
+    assert!(
+        error.starts_with("an empty text is not a version range"),
+        "{error}"
+    );
+    assert!(Ranges::from_compat("^4294967295").is_ok());
 }
