@@ -586,7 +586,7 @@ fn the_page_and_the_chart_show_texts_of_a_receipt_and_of_the_project_as_text() {
     receipt["check"]["own"] = serde_json::json!([text]);
     let failed = serde_json::json!([{"statement": text, "reason": text}]);
     receipt["statements"] = serde_json::json!({
-        "recorded": 1, "replayed": 0, "failed": failed, "skipped": []
+        "recorded": 1, "replayed": 0, "mended": 0, "failed": failed, "skipped": []
     });
     scratch.file("image/receipt.json", &receipt.to_string());
 

@@ -702,7 +702,7 @@ fn every_refusal_has_a_fitting_class_and_hint() {
         (
             write(ErrorKind::PermissionDenied),
             Class::Machine,
-            "--store DIR",
+            "choose another path",
         ),
         (write(ErrorKind::NotFound), Class::Acquire, "path right?"),
         (

@@ -22,14 +22,10 @@ use sysforge_testkit::wait_for;
 fn sysforge(store: &Path, mirror: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sysforge"));
     command.env_clear();
-    for kept in [
-        "PATH",
-        "HOME",
-        "TMPDIR",
-        "SystemRoot",
-        "TEMP",
-        "USERPROFILE",
-    ] {
+    // A home of its own: that of the user may have the Julia in its store.
+    let home = store.join("home");
+    command.env("HOME", &home).env("USERPROFILE", &home);
+    for kept in ["PATH", "TMPDIR", "SystemRoot", "TEMP"] {
         if let Some(value) = std::env::var_os(kept) {
             command.env(kept, value);
         }

@@ -6,6 +6,7 @@ use sysforge_build::measure::measure;
 use sysforge_build::{sections, startup};
 use sysforge_plan::Receipt;
 use sysforge_plan::app::BundleRecord;
+use sysforge_plan::receipt::ReceiptError;
 use sysforge_report::{Report, Sample};
 
 use crate::engine::Engine;
@@ -145,7 +146,7 @@ fn bundles(runner: &BuildRunner<'_>, planned: &Planned, image: &Path) -> Vec<Bun
     let ids = ids.unwrap_or_default().into_iter();
     ids.filter_map(|id| {
         let path = planned.dist().join(format!("{id}.receipt.json"));
-        let receipt = Receipt::from_json(&sysforge_files::read_text(path).ok()?).ok()?;
+        let receipt = read_receipt(&path, runner.engine)?;
         let same_image = digest
             .as_ref()
             .is_some_and(|(d, _)| *d == receipt.image.sha256);
@@ -155,6 +156,17 @@ fn bundles(runner: &BuildRunner<'_>, planned: &Planned, image: &Path) -> Vec<Bun
     .collect()
 }
 
+/// Reads a receipt, if the file exists. One that cannot be used is reported.
+fn read_receipt(path: &Path, engine: &Engine) -> Option<Receipt> {
+    let text = sysforge_files::read_text(path).ok()?;
+    let read = Receipt::from_json(&text);
+    let unusable = |error: &ReceiptError| {
+        let text = format!("{} is not used: {error}", path.display());
+        engine.reporter.note(text);
+    };
+    read.inspect_err(unusable).ok()
+}
+
 /// Returns the receipt of exactly this image: in the image's folder, as in an archive, or in
 /// `dist`.
 fn receipt(runner: &BuildRunner<'_>, planned: &Planned, image: &Path) -> Option<Receipt> {
@@ -162,10 +174,8 @@ fn receipt(runner: &BuildRunner<'_>, planned: &Planned, image: &Path) -> Option<
     let packed = planned
         .dist()
         .join(format!("{}.receipt.json", runner.build.id));
-    let mut candidates = [beside, packed].into_iter().filter_map(|path| {
-        let text = sysforge_files::read_text(path).ok()?;
-        Receipt::from_json(&text).ok()
-    });
+    let paths = [beside, packed].into_iter();
+    let mut candidates = paths.filter_map(|path| read_receipt(&path, runner.engine));
     let (digest, _) = sysforge_pack::sha256_of(image).ok()?;
     candidates.find(|receipt| receipt.image.sha256 == digest)
 }

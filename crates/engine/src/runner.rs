@@ -54,7 +54,7 @@ use crate::writable::require_usable_folder;
 
 /// A build in progress: its Julia is available and its folder is locked.
 pub struct BuildRunner<'a> {
-    engine: &'a Engine,
+    pub(crate) engine: &'a Engine,
     options: Options,
     linker: LinkerChoice,
     planned: &'a Planned,

@@ -126,6 +126,9 @@ impl PathError {
                  be allowed to write to it"
             )];
         }
+        if self.action == "use" && self.source.kind() == std::io::ErrorKind::InvalidInput {
+            return vec!["choose another folder, or move it to one with a plain path".to_owned()];
+        }
         if self.action == "write" && self.source.kind() == std::io::ErrorKind::NotFound {
             return vec!["create its folder first, or choose another one".to_owned()];
         }
