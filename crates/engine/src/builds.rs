@@ -13,10 +13,10 @@ use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::julias;
 use crate::options::BuildOptions;
+use crate::paths::require_writable_folder;
 use crate::planning::Planned;
 use crate::runner::{BuildRunner, Repeat, existing};
 use crate::start;
-use crate::writable::require_usable_folder;
 
 /// How the planned images are built.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ impl Builds {
         engine: &Engine,
         observe: &(dyn Fn(Stage<'_>) + Sync),
     ) -> Result<Vec<Built>, Failure> {
-        require_usable_folder(&self.dist)?;
+        require_writable_folder(&self.dist)?;
         // Get the Julia of each build and query it about the CPU target before the first build
         // begins, so that failures show at once and not after the minutes that another build takes.
         let mut ready = Vec::new();

@@ -40,7 +40,6 @@ pub mod start;
 pub mod steps;
 pub mod verify;
 pub mod workflow;
-mod writable;
 
 pub use engine::Engine;
 pub use error::EngineError;

@@ -18,8 +18,8 @@ use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::options::BuildOptions;
 use crate::packages;
+use crate::paths::require_writable_folder;
 use crate::planning::{Emission, Planned, require_packages};
-use crate::writable::require_usable_folder;
 
 /// A plan with its circumstances. Serializes to the JSON of `sysforge plan`; `Display` writes the
 /// text.
@@ -84,7 +84,7 @@ impl<'a> Overview<'a> {
             }
         }
         if let Some(folder) = &engine.build_folder {
-            require_usable_folder(folder)?;
+            require_writable_folder(folder)?;
         }
         let mut existing = Vec::new();
         for build in builds {

@@ -1,5 +1,6 @@
 //! Paths as users write them.
 
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use sysforge_plan::explain::{self, PathError};
@@ -26,15 +27,26 @@ pub fn absolute(path: &Path) -> PathBuf {
     resolved
 }
 
-/// Makes sure, before any slow step, that files can be created in this folder, or in the
-/// nearest existing folder above it.
+/// Makes sure, before any slow step, that this folder exists or can be created, and that files can be
+/// created in it. Creates nothing.
 ///
 /// # Errors
 ///
-/// [`EngineError::Path`] if no file can be created there.
+/// [`EngineError::Path`] if the file system refuses one of the names in its path, for example because it is
+/// too long, or no file can be created in the nearest existing folder.
 pub fn require_writable_folder(folder: &Path) -> Result<(), EngineError> {
     let exists = |path: &&Path| path.symlink_metadata().is_ok();
     let nearest = folder.ancestors().find(exists).unwrap_or(Path::new("."));
+    let missing = folder.strip_prefix(nearest).unwrap_or(folder);
+    // A missing name is expected; any other error comes from the name itself.
+    let names = missing.components().map(|name| nearest.join(name));
+    for path in names.chain([folder.to_owned()]) {
+        if let Err(error) = path.symlink_metadata()
+            && error.kind() != ErrorKind::NotFound
+        {
+            return Err(PathError::wrap("create", folder, EngineError::Path)(error));
+        }
+    }
     // Not `is_dir`: only an attempt shows why it fails.
     let tried = tempfile::tempfile_in(nearest);
     let tried = tried.map(drop);
@@ -157,9 +169,30 @@ pub fn write_file(path: &Path, text: &str) -> Result<(), EngineError> {
 
 #[cfg(test)]
 mod tests {
-    use sysforge_plan::Explain as _;
+    use sysforge_plan::{Class, Explain as _};
 
     use super::*;
+
+    #[test]
+    fn a_folder_with_a_name_that_is_too_long_is_refused_and_nothing_is_created() {
+        let root = tempfile::tempdir().unwrap();
+        require_writable_folder(&root.path().join("a/b")).unwrap();
+        let long = "x".repeat(260);
+        for path in [root.path().join(&long), root.path().join("a").join(&long)] {
+            let error = require_writable_folder(&path).unwrap_err();
+            assert_eq!(error.class(), Class::Usage);
+            assert!(error.hints()[0].contains("shorter path"), "{error}");
+        }
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_cannot_be_created_in_a_virtual_file_system_is_refused() {
+        let error = require_writable_folder(Path::new("/proc/z")).unwrap_err();
+        assert_eq!(error.class(), Class::Usage);
+        assert!(!error.hints().is_empty(), "{error}");
+    }
 
     #[test]
     fn a_folder_may_be_missing_but_no_part_of_its_path_may_be_a_file() {
@@ -174,7 +207,6 @@ mod tests {
         }
     }
 
-    #[cfg(unix)]
     #[test]
     #[cfg(unix)]
     fn a_folder_that_cannot_be_in_a_list_of_folders_is_refused() {
@@ -190,6 +222,7 @@ mod tests {
         assert!(said(b"/srv/a\nb").unwrap().contains("control character"));
     }
 
+    #[cfg(unix)]
     #[test]
     fn an_image_does_not_replace_a_device() {
         let error = require_no_device(Path::new("/dev/null")).unwrap_err();

@@ -49,8 +49,8 @@ use crate::error::EngineError;
 use crate::failure::Failure;
 use crate::fingerprints::Fingerprints;
 use crate::options::{BuildOptions, linker};
+use crate::paths::require_writable_folder;
 use crate::planning::{Planned, apps, require_packages};
-use crate::writable::require_usable_folder;
 
 /// A build in progress: its Julia is available and its folder is locked.
 pub struct BuildRunner<'a> {
@@ -129,7 +129,7 @@ impl<'a> BuildRunner<'a> {
         planned.check_options(engine, build, options)?;
         require_packages(&planned.files, build)?;
         let folder = engine.build_folder_of(&planned.files.folder);
-        require_usable_folder(&folder)?;
+        require_writable_folder(&folder)?;
         let mut leases = Vec::new();
         let (executable, origin) = match &build.julia {
             PlannedJulia::Given { executable, .. } => {
