@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use sysforge_net::{redacted, redacted_text};
+use sysforge_net::{is_web, redacted, redacted_text};
 use sysforge_plan::catalogue::{CATALOGUE_PATH, OFFICIAL_SERVER};
 use sysforge_plan::explain::{Class, Explain};
 use sysforge_plan::nightly;
@@ -110,7 +110,7 @@ impl FromStr for Mirror {
             return Err(not());
         }
         match text.parse::<Url>() {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(Self::Server(url)),
+            Ok(url) if is_web(&url) => Ok(Self::Server(url)),
             Ok(url) if url.scheme() == "file" => {
                 url.to_file_path().map(Self::Directory).map_err(|()| not())
             }

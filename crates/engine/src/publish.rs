@@ -335,7 +335,7 @@ impl Publication {
 /// Refuses a URL that is no web address, and one with something that belongs to its user: it is in the
 /// published files.
 fn public(url: url::Url) -> Result<url::Url, PublishError> {
-    if !url.has_host() || !matches!(url.scheme(), "http" | "https") {
+    if !sysforge_net::is_web(&url) {
         return Err(PublishError::Url {
             text: url.into(),
             from: "--base-url",

@@ -20,7 +20,7 @@ pub use fetch::{
     Attempts, Cause, FailedAttempts, Failure, Fetcher, Message, Opened, header_number, pause,
     retry_after, server_time, status_error,
 };
-pub use redact::{Address, has_login, has_private_parts, redacted, redacted_text, typed};
+pub use redact::{Address, has_login, has_private_parts, is_web, redacted, redacted_text, typed};
 pub use reqwest::{
     Body, Client, Error as TransportError, Method, RequestBuilder, Response, StatusCode, header,
 };

@@ -21,6 +21,11 @@ pub fn redacted(url: &Url) -> String {
     url.to_string()
 }
 
+/// Returns whether this is the address of a web server, which always has a host.
+pub fn is_web(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+}
+
 /// Returns whether the address has a user name or a password.
 pub fn has_login(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()

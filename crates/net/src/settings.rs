@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::body::Limits;
 use crate::error::Error;
-use crate::redact::{has_login, redacted, redacted_text};
+use crate::redact::{has_login, is_web, redacted, redacted_text};
 
 /// How to reach the network.
 #[derive(Debug, Clone)]
@@ -236,7 +236,7 @@ fn proxy_url(address: &str) -> Option<Url> {
         true => address.parse().ok()?,
         false => format!("http://{address}").parse().ok()?,
     };
-    (url.has_host() && matches!(url.scheme(), "http" | "https")).then_some(url)
+    is_web(&url).then_some(url)
 }
 
 fn certificates(path: &std::path::Path) -> Result<Vec<Certificate>, Error> {
@@ -302,7 +302,9 @@ mod tests {
                 hint.starts_with("HTTPS_PROXY, http_proxy or ALL_PROXY"),
                 "{hint}"
             );
-            assert!(hint.contains("`http://HOST:PORT`"), "{hint}");
+            let end =
+                "`http://HOST:PORT`; proxies of other kinds, such as SOCKS, are not supported";
+            assert!(hint.ends_with(end), "{hint}");
         }
     }
 

@@ -76,7 +76,7 @@ impl Access {
         const WEB: &str = "https://github.com";
         let invalid = |text, from| PublishError::Url { text, from };
         let parsed = |text: String, from| match text.parse::<Url>() {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+            Ok(url) if sysforge_net::is_web(&url) => Ok(url),
             _ => Err(invalid(text, from)),
         };
         let api = variable("GITHUB_API_URL").unwrap_or_else(|| API.to_owned());

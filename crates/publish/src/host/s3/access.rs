@@ -101,9 +101,7 @@ impl S3Access {
 /// Whether a URL can be that of a service: it contains no secret, so that it may be shown and
 /// stored.
 pub(crate) fn is_endpoint(url: &Url) -> bool {
-    matches!(url.scheme(), "http" | "https")
-        && url.has_host()
-        && !sysforge_net::has_private_parts(url)
+    sysforge_net::is_web(url) && !sysforge_net::has_private_parts(url)
 }
 
 /// Returns the region in a host name of Amazon's: `s3.REGION.amazonaws.com`.
