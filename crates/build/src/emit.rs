@@ -207,13 +207,13 @@ fn outside(context: &Context, surroundings: &Surroundings) -> Vec<OutsideFile> {
     files.cloned().filter_map(OutsideFile::of).collect()
 }
 
-/// The kind of a staging process.
+/// What a process that runs `stage.jl` is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Staging {
     /// Writes the object.
-    Emit,
+    Emission,
     /// Only compiles the statements, in seconds instead of minutes, to find the one that crashes.
-    Trial,
+    Replay,
 }
 
 /// Emits the object file.
@@ -241,7 +241,9 @@ async fn emit_anew(context: &Context, emission: &Emission<'_>) -> Result<Emitted
     };
     let mut retries = 0;
     loop {
-        let (source, at, counts) = match stage(context, emission, &attempt, Kind::Emit).await? {
+        let (source, at, counts) = match stage(context, emission, &attempt, Staging::Emission)
+            .await?
+        {
             Staged::Done(finished, counts) => return finish(context, emission, &finished, counts),
             Staged::Failed(source, at, counts) => (source, at, counts),
         };
@@ -337,11 +339,11 @@ async fn stage(
     context: &Context,
     emission: &Emission<'_>,
     attempt: &Attempt,
-    kind: Kind,
+    staging: Staging,
 ) -> Result<Staged, EmitError> {
     let work = &context.work;
     // The previous object stays until the new one is complete: see `WorkDir::set_aside`.
-    if kind == Kind::Emit {
+    if staging == Staging::Emission {
         work.set_aside("emit")?;
     }
     work.forget_own(PARTIAL.0, PARTIAL.1)?;
@@ -349,7 +351,10 @@ async fn stage(
     let (launcher, script) = write_scripts(work)?;
     let list = work.write("statements.list", &records(emission, &attempt.left_out))?;
     let report = work.path("report.tsv");
-    let job = work.write("stage.job", &job(context, emission, &list, &report, kind))?;
+    let job = work.write(
+        "stage.job",
+        &job(context, emission, &list, &report, staging),
+    )?;
 
     let environment = context.environment.for_julia();
     let heavy = context.julia.triplet.os().conventions().heavy_environment;
@@ -362,18 +367,18 @@ async fn stage(
     });
     let program = context.julia(
         environment,
-        match kind {
-            Kind::Emit => "emit",
-            Kind::Trial => "trial",
+        match staging {
+            Staging::Emission => "emit",
+            Staging::Replay => "replay",
         },
     );
     let program = program.args(context.without_package_images());
-    let program: Program = match kind {
-        Kind::Emit => program
+    let program: Program = match staging {
+        Staging::Emission => program
             .option("--cpu-target", &attempt.target)
             .option("--output-o", partial(context)),
         // A running Julia has one target.
-        Kind::Trial => program.option(
+        Staging::Replay => program.option(
             "--cpu-target",
             attempt.target.split(';').next().unwrap_or_default(),
         ),
@@ -394,12 +399,13 @@ async fn stage(
         None => program,
     };
     let names: Vec<_> = emission.packages.iter().map(|p| p.name.as_str()).collect();
-    let subject = match kind {
-        Kind::Emit => names.join(", "),
-        Kind::Trial => "looking for the statement on which Julia crashes".to_owned(),
+    let subject = match staging {
+        Staging::Emission => names.join(", "),
+        Staging::Replay => "looking for the statement on which Julia crashes".to_owned(),
     };
     let task = context.reporter.start(Step::Emit, subject);
-    if let (Kind::Emit, Some(wall)) = (kind, last_wall(work.root()).or(emission.expected)) {
+    if let (Staging::Emission, Some(wall)) = (staging, last_wall(work.root()).or(emission.expected))
+    {
         task.expect(wall);
     }
     let running = context.children.run(&program, &task);
@@ -573,7 +579,7 @@ fn job(
     emission: &Emission<'_>,
     statements: &Path,
     report: &Path,
-    kind: Kind,
+    staging: Staging,
 ) -> String {
     let mut job = String::new();
     let mut line = |key: &str, values: &[&dyn std::fmt::Display]| {
@@ -612,10 +618,10 @@ fn job(
             line("ineffective", &[&(index + 1)]);
         }
     }
-    // A trial must reach the statement that crashes Julia.
-    let strict = emission.strict && kind == Kind::Emit;
+    // A replay must reach the statement that crashes Julia.
+    let strict = emission.strict && staging == Staging::Emission;
     line("strict", &[&strict]);
-    if kind == Kind::Trial {
+    if staging == Staging::Replay {
         return job;
     }
     for workload in emission.execute {

@@ -23,7 +23,7 @@ const COMPARED: usize = 5;
 /// What decides how long an emission takes, apart from the packages: all of Julia is compiled again,
 /// once for each CPU target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Kind {
+pub(crate) struct EmissionKind {
     /// The major and minor version of Julia.
     pub(crate) julia: (u64, u64),
     /// Number of CPU targets.
@@ -33,14 +33,14 @@ pub(crate) struct Kind {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Emission {
+struct PastEmission {
     #[serde(flatten)]
-    kind: Kind,
+    kind: EmissionKind,
     seconds: f64,
 }
 
 /// Returns how long emissions of this kind took: the median of the newest ones.
-pub(crate) fn expected(stores: &[Store], kind: &Kind) -> Option<Duration> {
+pub(crate) fn expected(stores: &[Store], kind: &EmissionKind) -> Option<Duration> {
     let all = files(stores).flat_map(|file| read(&file));
     let same = all.filter(|emission| emission.kind == *kind);
     let mut seconds: Vec<f64> = same.map(|emission| emission.seconds).collect();
@@ -52,9 +52,9 @@ pub(crate) fn expected(stores: &[Store], kind: &Kind) -> Option<Duration> {
 
 /// Adds an emission to the file in the first store that can be written to. It only serves an estimate,
 /// so a failure is not an error.
-pub(crate) fn remember(stores: &[Store], kind: Kind, time: Duration) {
+pub(crate) fn remember(stores: &[Store], kind: EmissionKind, time: Duration) {
     let seconds = time.as_secs_f64();
-    let emission = Emission { kind, seconds };
+    let emission = PastEmission { kind, seconds };
     for file in files(stores) {
         let mut all = read(&file);
         all.drain(..all.len().saturating_sub(KEPT - 1));
@@ -70,7 +70,7 @@ fn files(stores: &[Store]) -> impl Iterator<Item = PathBuf> {
     stores.iter().map(|store| store.root().join(NAME))
 }
 
-fn read(file: &Path) -> Vec<Emission> {
+fn read(file: &Path) -> Vec<PastEmission> {
     let text = read_regular(file, SIZE_LIMIT).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
 }
@@ -79,8 +79,8 @@ fn read(file: &Path) -> Vec<Emission> {
 mod tests {
     use super::*;
 
-    fn kind(targets: u64) -> Kind {
-        Kind {
+    fn kind(targets: u64) -> EmissionKind {
+        EmissionKind {
             julia: (1, 12),
             targets,
             repl: false,

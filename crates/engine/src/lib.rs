@@ -45,7 +45,7 @@ pub use engine::Engine;
 pub use error::EngineError;
 pub use failure::Failure;
 pub use options::{BuildOptions, IDLE, ImageOptions, PackageOptions, linker};
-pub use planning::{Emission, Planned, plan, resolve_bases};
+pub use planning::{ExpectedEmission, Planned, plan, resolve_bases};
 pub use project::{Location, ProjectFiles};
 pub use runner::{BuildRunner, Repeat};
 pub use sysforge_plan::{Event, Reporter};

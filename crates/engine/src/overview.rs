@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::options::BuildOptions;
 use crate::packages;
 use crate::paths::require_writable_folder;
-use crate::planning::{Emission, Planned, require_packages};
+use crate::planning::{ExpectedEmission, Planned, require_packages};
 
 /// A plan with its circumstances. Serializes to the JSON of `sysforge plan`; `Display` writes the
 /// text.
@@ -28,7 +28,7 @@ pub struct Overview<'a> {
     #[serde(flatten)]
     plan: &'a Plan,
     /// Expected resources for emitting, by build.
-    emission: BTreeMap<&'a BuildId, Emission>,
+    emission: BTreeMap<&'a BuildId, ExpectedEmission>,
     /// The builds that the release already has.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     existing: Vec<&'a BuildId>,
@@ -224,7 +224,7 @@ fn base(base: &Base) -> Option<String> {
 }
 
 /// Formats the resources that emitting is expected to need.
-fn expected(emission: &Emission) -> String {
+fn expected(emission: &ExpectedEmission) -> String {
     let targets = match emission.targets {
         1 => String::new(),
         targets => format!(" for {targets} CPU targets"),
@@ -235,7 +235,7 @@ fn expected(emission: &Emission) -> String {
 }
 
 /// Formats what several CPU targets cost, or that Julia drops them; `None` if one is requested.
-fn targets(build: &Build, emission: &Emission) -> Option<String> {
+fn targets(build: &Build, emission: &ExpectedEmission) -> Option<String> {
     let requested = cpu::cloning(&build.cpu.target).len() as u64;
     let held = emission.targets;
     if requested <= 1 {

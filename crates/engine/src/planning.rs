@@ -43,7 +43,7 @@ pub struct Planned {
 
 /// Expected resources for emitting an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct Emission {
+pub struct ExpectedEmission {
     /// Memory, in bytes, for a project with few packages.
     #[serde(rename = "memory_bytes")]
     pub memory: u64,
@@ -152,11 +152,11 @@ impl Planned {
     }
 
     /// Returns the resources that emitting this build is expected to need on this machine.
-    pub fn emission(&self, build: &Build, given: &ImageOptions) -> Emission {
+    pub fn emission(&self, build: &Build, given: &ImageOptions) -> ExpectedEmission {
         let generation = Generation::of(build.julia.version()).unwrap_or(&Generation::all()[0]);
         let targets = memory::held_targets(generation, &build.settings.base, &build.cpu);
         let repl = build.has_session_packages();
-        let emission = memory::Emission { targets, repl };
+        let emission = memory::EmissionScope { targets, repl };
         let threads = match given.image_threads {
             _ if !generation.image_threads => 1,
             Some(threads) => threads,
@@ -167,7 +167,7 @@ impl Planned {
                 machine::free_memory(),
             ),
         };
-        Emission {
+        ExpectedEmission {
             memory: memory::predicted(generation, emission, threads),
             threads,
             targets: targets.count(),

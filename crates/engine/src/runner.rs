@@ -465,9 +465,9 @@ impl<'a> BuildRunner<'a> {
         let generation = self.context.generation;
         let free = machine::free_memory();
         let repl = self.build.has_session_packages();
-        let needs = memory::Emission { targets, repl };
+        let needs = memory::EmissionScope { targets, repl };
         let fitting = || memory::image_threads(generation, needs, cpus, free);
-        let kind = emissions::Kind {
+        let kind = emissions::EmissionKind {
             julia: self.context.julia.version.minor_pair(),
             targets: targets.count(),
             repl,

@@ -49,7 +49,7 @@ pub fn held_targets(generation: &Generation, base: &Base, cpu: &CpuTarget) -> He
 
 /// The properties of an emission that decide what it costs.
 #[derive(Debug, Clone, Copy)]
-pub struct Emission {
+pub struct EmissionScope {
     /// The CPU targets that the image will contain.
     pub targets: HeldTargets,
     /// Whether it includes the packages of an interactive session.
@@ -57,7 +57,7 @@ pub struct Emission {
 }
 
 /// Returns the memory that emitting needs with this many threads, in bytes.
-pub fn predicted(generation: &Generation, emission: Emission, threads: u32) -> u64 {
+pub fn predicted(generation: &Generation, emission: EmissionScope, threads: u32) -> u64 {
     let memory = &generation.memory;
     let HeldTargets { whole, selected } = emission.targets;
     let further =
@@ -102,7 +102,7 @@ pub fn compared_with_one(generation: &Generation, targets: HeldTargets) -> Optio
 /// CPUs took 108 s.
 pub fn image_threads(
     generation: &Generation,
-    emission: Emission,
+    emission: EmissionScope,
     cpus: u32,
     free: Option<u64>,
 ) -> u32 {
@@ -120,7 +120,7 @@ mod tests {
     use crate::version::JuliaVersion;
 
     /// One target, two as `portable` has them, or three as Julia's own releases have them.
-    fn emission(targets: u64) -> Emission {
+    fn emission(targets: u64) -> EmissionScope {
         let targets = match targets {
             1 => HeldTargets::ONE,
             all => HeldTargets {
@@ -128,7 +128,7 @@ mod tests {
                 selected: 1,
             },
         };
-        Emission {
+        EmissionScope {
             targets,
             repl: false,
         }
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(image_threads(of(1, 10), emission(1), 8, Some(gb)), 1);
         assert_eq!(image_threads(of(1, 10), emission(1), 0, Some(64 * gb)), 1);
         // The REPL and Pkg need more memory where the base does not contain them.
-        let with_repl = Emission {
+        let with_repl = EmissionScope {
             repl: true,
             ..emission(1)
         };

@@ -2,14 +2,14 @@
 //!
 //! There are three methods, the cheapest first. If the report of the crashed process ends before
 //! the last statement, the next one is the cause. Otherwise Julia crashed while generating the code
-//! of all statements. A trial process compiles each statement immediately, so it usually crashes
+//! of all statements. A process that writes no image compiles each statement immediately, so it usually crashes
 //! too, and its report identifies the statement. If it does not crash, a binary search over the
 //! list finds it, with a complete emission for each step.
 
 use super::attempt::{Attempt, crash};
 use super::error::EmitError;
 use super::report::At;
-use super::{Emission, Kind, Staged, stage};
+use super::{Emission, Staged, Staging, stage};
 use crate::context::Context;
 
 /// Returns the index of the statement that crashes Julia, and how; `None` if no statement is the
@@ -27,7 +27,7 @@ pub(super) async fn find(
         At::Behind => {}
     }
     if let Staged::Failed(source, At::Statement(index), _) =
-        stage(context, emission, attempt, Kind::Trial).await?
+        stage(context, emission, attempt, Staging::Replay).await?
         && let Some(how) = crash(&source)
     {
         return Ok(Some((index, how)));
@@ -72,7 +72,7 @@ async fn crashes(
     let mut fewer = attempt.clone();
     let without = without.iter().map(|index| (*index, String::new()));
     fewer.left_out.extend(without);
-    match stage(context, emission, &fewer, Kind::Emit).await? {
+    match stage(context, emission, &fewer, Staging::Emission).await? {
         Staged::Done(..) => Ok(None),
         Staged::Failed(source, ..) => match crash(&source) {
             Some(how) => Ok(Some(how)),

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use sysforge_plan::text::counted;
 use sysforge_plan::{OutputKind, statements};
 
-use super::{Emission, Kind, escape, job, records, report, write_scripts};
+use super::{Emission, Staging, escape, job, records, report, write_scripts};
 use crate::context::{Context, shown};
 use crate::script::Script;
 use crate::trace::On;
@@ -76,7 +76,7 @@ async fn one(
     let files = ["jl", "tsv", "ms"].map(|extension| format!("{name}.{extension}"));
     work.forget(&files.each_ref().map(String::as_str)).ok()?;
     let [recording, report, run_time] = files.map(|file| work.path(file));
-    let mut job = job(context, emission, list, &report, Kind::Trial);
+    let mut job = job(context, emission, list, &report, Staging::Replay);
     let words = std::iter::once(workload.path.display().to_string()).chain(workload.args.clone());
     let run_time_path = run_time.display().to_string();
     for (key, values) in [

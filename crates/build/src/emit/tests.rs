@@ -9,7 +9,7 @@ use crate::context::testing;
 use crate::inputs::Fingerprint;
 
 /// Statements named `crash-at-once` crash when they are compiled, `crash-in-the-end` when all code
-/// is generated (in a trial immediately), `crash-late-only` never in a trial. `hungry` needs more
+/// is generated (in a replay immediately), `crash-late-only` never in a replay. `hungry` needs more
 /// memory than is available with two threads.
 const MOCK_JULIA: &str = r#"#!/bin/sh
 for word; do
@@ -101,7 +101,7 @@ async fn statements_that_crash_julia_are_found_and_left_out() {
 }
 
 #[tokio::test]
-async fn a_crash_that_no_trial_shows_is_found_by_halving() {
+async fn a_crash_that_no_replay_shows_is_found_by_halving() {
     let bench = bench((1, 5));
     let statements = ["a", "b", "c", "d", "crash-late-only", "e", "f"];
     let emitted = run(&bench, &statements, false).await.unwrap();

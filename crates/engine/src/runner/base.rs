@@ -32,7 +32,7 @@ impl BuildRunner<'_> {
         let closure = self.closure();
         let used = (settings.stdlibs == config::Stdlibs::Used).then_some(closure.as_slice());
         let recipe = Recipe::new(&self.context, used, &self.build.cpu.target)?;
-        let needs = memory::Emission {
+        let needs = memory::EmissionScope {
             targets: memory::HeldTargets::ONE,
             repl: false,
         };
