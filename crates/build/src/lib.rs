@@ -41,4 +41,4 @@ pub use workdir::WorkDir;
 
 /// The version of the recipe: raised whenever the same inputs would give another image, so that
 /// results of an older recipe are rebuilt.
-pub const RECIPE: u32 = 3;
+pub const RECIPE: u32 = 4;

@@ -1,6 +1,23 @@
 # Reading and replaying precompile statements. `stage.jl` includes this into its own module; nothing here
 # depends on the process that emits, so a plain Julia can try it. Works from Julia 1.5 on.
 
+# ---- Text -------------------------------------------------------------------------------------
+
+# What is called here stays in the image's dispatch caches: `println(file, 1, "a")` adds an entry for
+# `(IOStream, Int64, Any...)`, and one for `(IOStream, String, Any...)` also answers `println(file, "a")`. The
+# code of such an entry is not in the image, so a user's call of `println(text)`, whose own code is, finds the
+# entry and compiles it (seen on 1.6.7 with output to a file). `print` with one value has no such entries;
+# `println` and `string` with several, and interpolation, which is a call of `string`, are not used here.
+print_all(io, values...) =
+    for value in values
+        print(io, value)
+    end
+function text_of(values...)
+    io = IOBuffer()
+    print_all(io, values...)
+    return String(take!(io))
+end
+
 # ---- Names ------------------------------------------------------------------------------------
 
 # Names in statements are looked up in this module. It holds every loaded module by its own name: a
@@ -156,7 +173,7 @@ function escape_symbols(text)
     escaped, at = IOBuffer(), 1
     for found in eachmatch(r"Symbol\(\"(.*?)\"\)(?=[\s,;})\].]|$)"s, text)
         print(escaped, SubString(text, at, prevind(text, found.offset)))
-        print(escaped, "Symbol(", repr(String(found.captures[1])), ')')
+        print_all(escaped, "Symbol(", repr(String(found.captures[1])), ')')
         at = found.offset + ncodeunits(found.match)
     end
     print(escaped, SubString(text, at))
@@ -345,7 +362,7 @@ function with_loaded(x)
             # The name of the module itself is bound already.
             path === part && (x.head === :using || length(path.args) > 1) && push!(paths, relative)
         else
-            error("the package $root is not in the image")
+            error(text_of("the package ", root, " is not in the image"))
         end
     end
     isempty(paths) || push!(bound, Expr(x.head, paths...))
@@ -370,11 +387,11 @@ function evaluate(expression)
     end
     if asked[1] == 0
         cause = is_delayed(expression) ? "the function that calls it is not called, " : ""
-        return "skipped", "precompile was not called: $(cause)a condition does not hold here, or a loop is empty"
+        return "skipped", text_of("precompile was not called: ", cause, "a condition does not hold here, or a loop is empty")
     end
     asked[2] == 0 && return "replayed", ""
-    calls = asked[1] == 1 ? "" : " for $(asked[2]) of $(asked[1]) calls"
-    return "failed", "precompile answered false$calls: no single method fits this signature"
+    calls = asked[1] == 1 ? "" : text_of(" for ", asked[2], " of ", asked[1], " calls")
+    return "failed", text_of("precompile answered false", calls, ": no single method fits this signature")
 end
 
 # SnoopCompile's files call this function, which they define themselves, to find the method that holds the
@@ -403,18 +420,18 @@ function explain_failure(err, expression, recorded)
     found = roots(expression)
     for root in found
         is_known(root) && continue
-        String(root) in project_packages && return "failed", "the package $root is not in the image"
+        String(root) in project_packages && return "failed", text_of("the package ", root, " is not in the image")
         parent = unloaded_extension(String(root))
         parent === nothing ||
-            return "failed", "the extension $root of $parent was not loaded: it waits for other packages"
+            return "failed", text_of("the extension ", root, " of ", parent, " was not loaded: it waits for other packages")
     end
     if recorded && any(Bool[root === :Main || !is_known(root) for root in found])
         return "skipped", "the workload itself defines what it names"
     end
     if err isa UndefVarError
         exporting = exporter(err.var)
-        exporting === nothing || return "failed", "$(err.var) has no module: write it as `$exporting.$(err.var)`"
-        return "failed", "$(err.var) is not defined in the image"
+        exporting === nothing || return "failed", text_of(err.var, " has no module: write it as `", exporting, '.', err.var, '`')
+        return "failed", text_of(err.var, " is not defined in the image")
     end
     return "failed", one_line(err)
 end

@@ -114,7 +114,7 @@ function replay_all(statements, report, ineffective)
         fate, reason, mended = replay(text, recorded, string(index) in ineffective)
         failed += fate == "failed"
         # Flushed line by line: if Julia crashes, the report tells where.
-        println(report, index, '\t', fate, '\t', mended, '\t', reason)
+        print_all(report, index, '\t', fate, '\t', mended, '\t', reason, '\n')
         flush(report)
     end
     return failed
@@ -126,7 +126,7 @@ open(value_of("report"), "w") do report
     failed = replay_all(statements, report, ineffective)
     # A loss is an error: told now, not after minutes of code generation.
     if failed > 0 && value_of("strict") == "true"
-        println(report, "strict")
+        print_all(report, "strict\n")
         flush(report)
         exit(1)
     end
@@ -184,26 +184,26 @@ end
 # Artifacts travel with the image, so it is told where they are.
 open(value_of("surroundings"), "w") do file
     for depot in DEPOT_PATH
-        println(file, "depot\t", abspath(depot))
+        print_all(file, "depot\t", abspath(depot), '\n')
     end
     ids = loaded_ids()
     for id in ids
         mod = Base.loaded_modules[id]
         path = try pathof(mod) catch; nothing end
-        path === nothing || println(file, "package\t", id.name, '\t', path)
+        path === nothing || print_all(file, "package\t", id.name, '\t', path, '\n')
         path === nothing || startswith(path, Sys.STDLIB) || note_cached_files(id)
         parent = isdefined(Base, :get_extension) ? extended(id, ids) : nothing
         if parent !== nothing
-            println(file, "extension\t", id.name, '\t', parent.name)
+            print_all(file, "extension\t", id.name, '\t', parent.name, '\n')
         elseif id.uuid !== nothing
-            println(file, "loaded\t", id.name, '\t', id.uuid)
+            print_all(file, "loaded\t", id.name, '\t', id.uuid, '\n')
         end
     end
     for path in sort!(unique!(files_read))
-        isfile(path) && println(file, "read\t", abspath(path))
+        isfile(path) && print_all(file, "read\t", abspath(path), '\n')
     end
     # A workload that ends Julia comes no further than to itself.
-    println(file, "end")
+    print_all(file, "end\n")
 end
 
 # ---- Leave no trace of this machine -----------------------------------------------------------
