@@ -16,6 +16,9 @@ g(x; a = 1, b = "s") = sum([x, a]) + length(b)
 @noinline wide(f::Function, @nospecialize(x)) = x
 many(x, xs...) = length(xs)
 many(x::String, y::Int, z::Int) = 1
+const hidden = Ref{Any}('x')
+@noinline general(x, n::Integer) = sum([sizeof(x), n])
+general(x::Char, n::Int) = invoke(general, Tuple{Any,Integer}, hidden[], n)
 end
 module Q; module X; f(x) = 1; struct T end; end; end
 module R; module X; f(x, y) = 1; g(x) = 2; struct U end; end; end
@@ -151,6 +154,19 @@ end
     @test P.D{Int8(3)} ∉ compiled()
     @test recorded("precompile(Tuple{typeof(P.small), P.D{3}})"; ineffective = true) == replayed
     @test P.D{Int8(3)} in compiled() && P.D{0x0000000000000003} in compiled()
+end
+
+@testset "a method that is called by invoke" begin
+    # The more special method answers for the signature; the general one is compiled for it, too, if the statement
+    # had no effect. Older Julias have no `precompile` of a method.
+    @test recorded("precompile(Tuple{typeof(P.general), Char, Int64})") == replayed
+    if VERSION >= v"1.10"
+        method = which(P.general, (Any, Integer))
+        has_code() = any(Bool[one isa Core.MethodInstance && isdefined(one, :cache) && one.cache.invoke != C_NULL for one in Base.specializations(method) if one.specTypes == Tuple{typeof(P.general),Char,Int}])
+        @test !has_code()
+        @test recorded("precompile(Tuple{typeof(P.general), Char, Int64})"; ineffective = true) == replayed
+        @test has_code()
+    end
 end
 
 # The calls of functions that take any number of values, with two or more of them. The first of `print` and
