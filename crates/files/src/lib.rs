@@ -14,7 +14,7 @@ mod whole;
 
 pub use canonical::{canonical, canonical_or_given};
 pub use folders::{check_writable, create_folders, nearest_existing};
-pub use lock::{FileLock, LockAttempt, exclusive, try_exclusive};
+pub use lock::{FileLock, LockAttempt, exclusive, try_exclusive, try_shared};
 pub use regular::{
     create, is_special, open_or_create, open_regular, read_bytes, read_named_by_user, read_regular,
     read_text, read_text_named_by_user, write_named_by_user,

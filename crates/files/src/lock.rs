@@ -9,6 +9,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::regular::for_owner;
 
@@ -89,6 +90,30 @@ pub fn exclusive(path: &Path) -> io::Result<FileLock> {
         Err(error) if unsupported(&error) => Ok(FileLock::unsupported_by_file_system()),
         Err(error) => Err(error),
     }
+}
+
+/// Tries to lock a file together with others, and creates it if necessary. Its modification time becomes
+/// that of this use.
+///
+/// # Errors
+///
+/// If the file cannot be created or opened, or a folder, a link or a device has its name. A lock that
+/// another process holds exclusively is not an error: [`LockAttempt::Busy`].
+pub fn try_shared(path: &Path) -> io::Result<LockAttempt> {
+    let file = open(path)?;
+    let lock = match file.try_lock_shared() {
+        Ok(()) => FileLock::of(file),
+        Err(TryLockError::WouldBlock) => return Ok(LockAttempt::Busy),
+        Err(TryLockError::Error(_)) => {
+            let _ = file.set_modified(SystemTime::now());
+            return Ok(LockAttempt::Got(FileLock::unsupported_by_file_system()));
+        }
+    };
+    if let Some(file) = &lock.file {
+        // Not possible if it belongs to another user.
+        let _ = file.set_modified(SystemTime::now());
+    }
+    Ok(LockAttempt::Got(lock))
 }
 
 fn open(path: &Path) -> io::Result<File> {

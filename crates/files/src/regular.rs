@@ -74,14 +74,17 @@ pub fn read_text(path: impl AsRef<Path>) -> io::Result<String> {
     text(read_bytes(path)?)
 }
 
-/// Reads what a user has named on the command line or in the environment. It may be a pipe, as the
-/// shell's `<(command)` is one.
+/// Maximum size in bytes of a key or a plan that a user has named. A ring of keys has some hundred kilobytes.
+const MAX_NAMED_BYTES: u64 = 16 << 20;
+
+/// Reads a key or a plan that a user has named on the command line or in the environment. It may be a
+/// pipe, as the shell's `<(command)` is one.
 ///
 /// # Errors
 ///
-/// If it cannot be read, or is larger than any such file.
+/// If it cannot be read, or has more than 16 MiB.
 pub fn read_named_by_user(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
-    bounded(File::open(path)?, MAX_BYTES)
+    bounded(File::open(path)?, MAX_NAMED_BYTES)
 }
 
 /// Does the same as [`read_named_by_user`], for a text.

@@ -379,7 +379,9 @@ impl<'a> Statement<'a> {
                     None => None,
                 },
                 site: match site {
-                    Some(text) => Some(text.parse().ok()?),
+                    // Without the slash, it would also stand for sites whose names begin with this one's.
+                    Some(text) if text.ends_with('/') => Some(text.parse().ok()?),
+                    Some(_) => return None,
                     None => None,
                 },
             },
@@ -446,6 +448,7 @@ pub(crate) mod tests {
             whole.replace("repository:-", "repository:../.."),
             whole.replace("repository:- ", ""),
             whole.replace("site:-", "site:nowhere"),
+            whole.replace("site:-", "site:https://example.org/s"),
             format!("{whole} more"),
             String::new(),
         ] {

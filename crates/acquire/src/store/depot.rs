@@ -37,7 +37,7 @@ impl Store {
 
     /// Protects the depot from `prune`. Returns `None` if it is being removed at this moment.
     pub fn hold_depot(&self) -> Option<Lease> {
-        lease::lease(&self.depot_use())
+        lease::lease(&self.depot_use()).ok()?
     }
 
     /// Returns the depot, if it exists.

@@ -1,11 +1,12 @@
 //! Leases protect the entries in use from `prune`. A reader holds a shared lock on a file that must
 //! be locked exclusively to remove the entry.
 
-use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::Path;
-use std::time::SystemTime;
 
-use sysforge_files::FileLock;
+use sysforge_files::{FileLock, LockAttempt, try_shared};
+
+use crate::Error;
 
 /// Protects an entry from `prune` while this value lives.
 #[derive(Debug)]
@@ -24,39 +25,28 @@ impl Lease {
 
 /// Takes a lease, or returns `None` if `prune` is removing the entry at this moment. A store that
 /// is not writable cannot be pruned and needs no lease.
-pub(super) fn lease(path: &Path) -> Option<Lease> {
+///
+/// # Errors
+///
+/// [`Error::Io`] if something else is in place of the lease's file: a folder, a link, a pipe or a device.
+pub(super) fn lease(path: &Path) -> Result<Option<Lease>, Error> {
     if let Some(folder) = path.parent() {
         // An error here is reported when the file is opened.
         let _ = sysforge_files::create_folders(folder);
     }
-    let opened = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .or_else(|_| File::open(path));
-    let Ok(file) = opened else {
-        return Some(Lease::none());
-    };
-    match file.try_lock_shared() {
-        Ok(()) => {
-            // The file's modification time is the time of last use.
-            let _ = file.set_modified(SystemTime::now());
-            Some(Lease {
-                _lock: FileLock::of(file),
-            })
+    match try_shared(path) {
+        Ok(LockAttempt::Got(lock)) => Ok(Some(Lease { _lock: lock })),
+        Ok(LockAttempt::Busy) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::InvalidInput => {
+            Err(Error::io("lock", path)(error))
         }
-        Err(TryLockError::WouldBlock) => None,
-        Err(TryLockError::Error(_)) => {
-            let _ = file.set_modified(SystemTime::now());
-            Some(Lease::none())
-        }
+        Err(_) => Ok(Some(Lease::none())),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use sysforge_files::{LockAttempt, try_exclusive};
+    use sysforge_files::try_exclusive;
     use sysforge_plan::Sha256;
 
     use std::fs;
@@ -93,7 +83,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         // Simulates a store that is not writable.
         fs::write(folder.path().join("file"), "").unwrap();
-        let held = lease(&folder.path().join("file/use")).unwrap();
+        let held = lease(&folder.path().join("file/use")).unwrap().unwrap();
         assert!(!held._lock.is_real());
         // An entry that `prune` is removing cannot be leased until it is done.
         let path = folder.path().join("use");
@@ -101,9 +91,27 @@ mod tests {
             panic!("nobody else has it");
         };
         assert!(removing.is_real());
-        assert!(lease(&path).is_none());
+        assert!(lease(&path).unwrap().is_none());
         assert!(matches!(try_exclusive(&path).unwrap(), LockAttempt::Busy));
         drop(removing);
-        assert!(lease(&path).unwrap()._lock.is_real());
+        assert!(lease(&path).unwrap().unwrap()._lock.is_real());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_or_a_pipe_in_place_of_a_lease_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let [link, outside, pipe] =
+            ["link", "outside", "pipe"].map(|name| folder.path().join(name));
+        std::os::unix::fs::symlink(&outside, &link).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        for (path, what) in [(link, "a symbolic link"), (pipe, "a pipe or a device")] {
+            let said = lease(&path).unwrap_err().to_string();
+            assert!(said.contains(&path.display().to_string()), "{said}");
+            let cause = format!("{:?}", lease(&path).unwrap_err());
+            assert!(cause.contains(what), "{cause}");
+        }
+        assert!(!outside.exists());
     }
 }

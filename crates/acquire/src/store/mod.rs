@@ -97,7 +97,7 @@ impl Store {
             tracing::debug!(entry = %id, store = %self.root.display(), "not in the store");
             return Ok(Lookup::Absent);
         }
-        let Some(lease) = lease::lease(&self.use_file(id)) else {
+        let Some(lease) = lease::lease(&self.use_file(id))? else {
             // `prune` is removing it at this moment.
             return Ok(Lookup::Absent);
         };
@@ -254,7 +254,7 @@ impl Store {
         let folder = inside.next()?.to_str()?;
         let kind = KINDS.into_iter().find(|kind| *kind == folder)?;
         let name = inside.next()?.to_string_lossy().into_owned();
-        lease::lease(&self.use_file(&EntryId::existing(kind, name)))
+        lease::lease(&self.use_file(&EntryId::existing(kind, name))).ok()?
     }
 
     /// Returns the Julias for a platform, newest first, according to the names of their folders.

@@ -1,7 +1,9 @@
 //! Publishing a release below a prefix of a bucket, step by step.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use futures_util::future::ready;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
@@ -22,6 +24,12 @@ use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
 
 /// Maximum number of attempts to change the list of releases; others may change it meanwhile.
 const LIST_ATTEMPTS: usize = 10;
+
+/// Maximum number of objects of a listing that are looked at: more than a release has files.
+const LISTED: usize = 10_000;
+
+/// Maximum time that a listing takes. It serves only to remove what an earlier run has left.
+const LISTING_TIME: Duration = Duration::from_secs(30);
 
 /// What the service has of a release before it is published.
 struct Comparison {
@@ -280,15 +288,20 @@ impl S3 {
             folders.push(self.path(&bundle.tag));
         }
         for folder in folders {
-            let listed: Vec<_> = self.store.list(Some(&folder)).collect().await;
-            let objects = listed.into_iter().filter_map(Result::ok);
-            let depth = folder.parts().count() + 1;
-            for object in objects {
-                // Not objects of another release whose tag begins with this one and a slash.
-                let direct = object.location.parts().count() == depth;
-                if direct && !names.contains(&object.location) {
-                    let _ = self.delete(&object.location).await;
-                }
+            // A service may list what was not asked for, or never come to an end.
+            let objects = self.store.list(Some(&folder));
+            let objects = objects
+                .take_while(|object| ready(object.is_ok()))
+                .take(LISTED);
+            let paths = objects.map_ok(|object| object.location);
+            let paths = paths.try_collect::<BTreeSet<Path>>();
+            let Ok(Ok(paths)) = tokio::time::timeout(LISTING_TIME, paths).await else {
+                continue;
+            };
+            // Not objects of another release whose tag begins with this one and a slash.
+            let own = |path: &&Path| is_direct(path, &folder) && !names.contains(*path);
+            for path in paths.iter().filter(own) {
+                let _ = self.delete(path).await;
             }
         }
     }
@@ -400,4 +413,11 @@ fn first_difference(bundle: &ReleaseBundle, states: &[State]) -> Option<String> 
     let mut assets = bundle.assets.iter().zip(states);
     let found = assets.find(is_wrong);
     found.map(|(asset, _)| asset.name.clone())
+}
+
+/// Returns whether an object is in a folder itself, not in a folder of it or elsewhere.
+fn is_direct(object: &Path, folder: &Path) -> bool {
+    object
+        .prefix_match(folder)
+        .is_some_and(|rest| rest.count() == 1)
 }

@@ -216,6 +216,26 @@ async fn other_bytes_are_refused_unless_they_are_to_replace() {
 }
 
 #[tokio::test]
+async fn a_listing_that_ignores_its_prefix_and_never_ends_removes_nothing_of_others() {
+    let storage = Storage::start();
+    let (_one, one) = bundle(b"one").await;
+    let (_two, two) = bundle(b"two").await;
+    publish(&storage, &one, POLICY).await.unwrap();
+    let foreign = ["other/deep/secret", "demo/v0/x", "demo/v1.0.0/sub/x"];
+    for key in foreign {
+        storage.put(key, b"not of this release");
+    }
+    storage.put("demo/v1.0.0/stranger", b"of an earlier release");
+    storage.list_without_end();
+    publish(&storage, &two, REPLACE).await.unwrap();
+    let left = keys(&storage);
+    for key in foreign {
+        assert!(left.contains(&key.to_owned()), "{key} is gone: {left:?}");
+    }
+    assert!(!left.contains(&"demo/v1.0.0/stranger".to_owned()));
+}
+
+#[tokio::test]
 async fn a_file_that_another_program_writes_to_is_named_and_nothing_is_public() {
     for change in crate::release_bundle::tests::changes() {
         let storage = Storage::start();

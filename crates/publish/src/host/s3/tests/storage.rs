@@ -33,6 +33,8 @@ struct Inner {
     failing: Option<(String, u16, String)>,
     /// Objects below this prefix are damaged when they are written.
     spoilt: Option<String>,
+    /// Listings have all objects, whatever the prefix, and every page names the same next one.
+    lists_without_end: bool,
 }
 
 /// A service on a port of this machine.
@@ -115,6 +117,11 @@ impl Storage {
 
     pub(super) fn fail(&self, path: &str, status: u16, code: &str) {
         self.inner.lock().unwrap().failing = Some((path.to_owned(), status, code.to_owned()));
+    }
+
+    /// From now on, listings have all objects, whatever the prefix, and never end.
+    pub(super) fn list_without_end(&self) {
+        self.inner.lock().unwrap().lists_without_end = true;
     }
 
     pub(super) fn spoil(&self, prefix: &str) {
@@ -309,11 +316,16 @@ impl Inner {
     }
 
     fn list(&self, prefix: &str) -> Answer {
-        let mut body = "<ListBucketResult><IsTruncated>false</IsTruncated>".to_owned();
+        let endless = self.lists_without_end;
+        let mut body = match endless {
+            true => "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>same</NextContinuationToken>",
+            false => "<ListBucketResult><IsTruncated>false</IsTruncated>",
+        }
+        .to_owned();
         for (key, object) in self
             .objects
             .iter()
-            .filter(|(key, _)| key.starts_with(prefix))
+            .filter(|(key, _)| endless || key.starts_with(prefix))
         {
             body.push_str(&format!(
                 "<Contents><Key>{key}</Key><LastModified>1994-11-06T08:49:37.000Z</LastModified><ETag>\"1\"</ETag><Size>{}</Size></Contents>",
