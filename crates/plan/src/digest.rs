@@ -4,8 +4,8 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::str::FromStr;
 
+use ring::digest::{Context, SHA256, digest};
 use serde::{Deserialize, Serialize};
-use sha2::Digest as _;
 
 use crate::text::shortened;
 
@@ -27,7 +27,13 @@ impl Sha256 {
 
     /// Computes the digest of bytes in memory.
     pub fn of(bytes: impl AsRef<[u8]>) -> Self {
-        Self(sha2::Sha256::digest(bytes).into())
+        Self::of_ring(digest(&SHA256, bytes.as_ref()))
+    }
+
+    fn of_ring(digest: ring::digest::Digest) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest.as_ref());
+        Self(bytes)
     }
 
     /// Returns the raw bytes.
@@ -44,10 +50,30 @@ impl Sha256 {
 }
 
 /// Computes the digest of bytes that arrive one after another.
-#[derive(Debug, Clone, Default)]
+///
+/// With ring, which is 1.5 to 2 times as fast as the crate sha2 on processors without instructions for SHA-256,
+/// and the TLS library's as well.
+#[derive(Clone)]
 pub struct Hasher {
-    state: sha2::Sha256,
+    state: Context,
     count: u64,
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hasher")
+            .field("count", &self.count)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self {
+            state: Context::new(&SHA256),
+            count: 0,
+        }
+    }
 }
 
 impl Hasher {
@@ -64,7 +90,7 @@ impl Hasher {
 
     /// Returns the digest of the bytes so far.
     pub fn digest(&self) -> Sha256 {
-        Sha256(self.state.clone().finalize().into())
+        Sha256::of_ring(self.state.clone().finish())
     }
 }
 
