@@ -329,6 +329,15 @@ impl WorkDir {
         Some((record.fingerprint, record.result))
     }
 
+    /// Does the same, and returns `None` also if a file that the step wrote was touched since.
+    pub fn peek_unchanged<T: DeserializeOwned>(root: &Path, step: &str) -> Option<T> {
+        let text = sysforge_files::read_text(root.join(record_name(step))).ok()?;
+        let record: Record<T> = serde_json::from_str(&text).ok()?;
+        let mut files = record.files.iter();
+        let is_same = files.all(|stamp| Stamp::of(&stamp.path).as_ref() == Some(stamp));
+        is_same.then_some(record.result)
+    }
+
     /// Reads the fingerprint of a step's result.
     ///
     /// # Errors
@@ -449,6 +458,28 @@ mod tests {
         assert!(matches!(second, Err(WorkDirError::Busy { .. })));
         drop(first);
         assert!(WorkDir::open(base.path(), &id()).is_ok());
+    }
+
+    #[test]
+    fn a_result_whose_files_were_touched_is_not_unchanged() {
+        let base = tempfile::tempdir().unwrap();
+        let work = WorkDir::open(base.path(), &id()).unwrap();
+        let file = base.path().join("archive");
+        let unchanged = || WorkDir::peek_unchanged::<u8>(work.root(), "pack");
+        assert_eq!(unchanged(), None);
+        std::fs::write(&file, "one").unwrap();
+        let files = [file.clone()];
+        work.record("pack", &Fingerprint::default(), &files, &7)
+            .unwrap();
+        assert_eq!(unchanged(), Some(7));
+        // Of the same size, and of another time.
+        std::fs::write(&file, "two").unwrap();
+        let later = SystemTime::now() + std::time::Duration::from_secs(1);
+        let opened = std::fs::File::options().write(true).open(&file);
+        opened.unwrap().set_modified(later).unwrap();
+        assert_eq!(unchanged(), None);
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(unchanged(), None);
     }
 
     /// The first build ends when the second one has reported that it waits.

@@ -240,7 +240,10 @@ impl Builds {
         };
         let outside_changed = planned.outside_changed(engine, build);
         let dist = self.dist_of(build, planned, engine);
-        Ok(existing(&dist, name, build, inputs).filter(|known| {
+        let folder = engine.build_folder_of(&planned.files.folder);
+        let unchanged = BuildRunner::unchanged_archive(&folder.join(build.id.as_str()));
+        let found = existing(&dist, name, build, inputs, unchanged.as_ref());
+        Ok(found.filter(|known| {
             let image = start::image_file(engine, planned, build);
             let size = || std::fs::metadata(image).map(|image| image.len());
             let is_here = self.purpose == Purpose::Archives

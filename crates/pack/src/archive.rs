@@ -28,7 +28,7 @@ const TEXT_MODE: u32 = 0o644;
 type ArchiveWriter = Writer<Hashing<Cancellable<File>>>;
 
 /// The result of packing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Packed {
     /// The path of the archive.
     pub archive: PathBuf,

@@ -209,14 +209,29 @@ async fn a_damaged_result_does_not_count_as_existing() {
     let packed = pack(dir.path(), "dist", ArchiveFormat::TarGz, 1).await;
     let dist = dir.path().join("dist");
     let inputs = Sha256::new([0; 32]);
-    let found = || existing(&dist, &id(), ArchiveFormat::TarGz, inputs);
+    let found = || existing(&dist, &id(), ArchiveFormat::TarGz, inputs, None);
     let (again, receipt) = found().unwrap();
     assert_eq!((again.sha256, again.size), (packed.sha256, packed.size));
     assert_eq!(again.archive, packed.archive);
     assert_eq!(receipt.build_id, id());
     // Made from other inputs, or in another format.
-    assert!(existing(&dist, &id(), ArchiveFormat::TarGz, Sha256::new([1; 32])).is_none());
-    assert!(existing(&dist, &id(), ArchiveFormat::TarZst, inputs).is_none());
+    let other = Sha256::new([1; 32]);
+    assert!(existing(&dist, &id(), ArchiveFormat::TarGz, other, None).is_none());
+    assert!(existing(&dist, &id(), ArchiveFormat::TarZst, inputs, None).is_none());
+    // What is known of the archive is compared with the list, as its digest is; of another archive, nothing is.
+    let known = |change: fn(&mut Packed)| {
+        let mut known = packed.clone();
+        change(&mut known);
+        existing(&dist, &id(), ArchiveFormat::TarGz, inputs, Some(&known))
+            .map(|found| found.0.sha256)
+    };
+    assert_eq!(known(|_| {}), Some(packed.sha256));
+    assert_eq!(known(|known| known.sha256 = Sha256::new([1; 32])), None);
+    let elsewhere = known(|known| {
+        known.archive.push("other");
+        known.sha256 = Sha256::new([1; 32]);
+    });
+    assert_eq!(elsewhere, Some(packed.sha256));
     // Each file counts: damaged, then missing, then restored.
     let sums = dist.join("SHA256SUMS");
     for file in [&packed.archive, &packed.receipt, &sums] {

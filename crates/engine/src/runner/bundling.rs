@@ -364,19 +364,21 @@ pub(super) fn size_of(record: &BundleRecord) -> String {
 }
 
 /// Returns the result of an earlier build in `dist`: all of its archives or, without the project's
-/// `name`, that of the image. `None` if one of them is missing or was made from other inputs.
+/// `name`, that of the image. `None` if one of them is missing or was made from other inputs. For
+/// `unchanged` see [`sysforge_pack::existing`].
 pub fn existing(
     dist: &Path,
     name: Option<&ImageName>,
     build: &Build,
     inputs: sysforge_plan::Sha256,
+    unchanged: Option<&Packed>,
 ) -> Option<Vec<(Packed, Receipt)>> {
     let ids = match name {
         Some(name) => build.archives(name).ok()?,
         None => vec![build.id.clone()],
     };
     ids.iter()
-        .map(|id| sysforge_pack::existing(dist, id, build.archive, inputs))
+        .map(|id| sysforge_pack::existing(dist, id, build.archive, inputs, unchanged))
         .collect()
 }
 

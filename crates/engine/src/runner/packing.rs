@@ -5,8 +5,9 @@ use std::path::Path;
 
 use sysforge_build::artifacts::LoadedPackage;
 use sysforge_build::emit::Emitted;
-use sysforge_build::instantiate;
+use sysforge_build::inputs::Fingerprint;
 use sysforge_build::targets;
+use sysforge_build::{WorkDir, instantiate};
 use sysforge_pack::{Content, Packed, Packing};
 use sysforge_plan::link::Linked;
 use sysforge_plan::receipt::{
@@ -19,6 +20,9 @@ use super::{BuildRunner, MANIFEST_NAME};
 use crate::error::EngineError;
 use crate::failure::Failure;
 use crate::fingerprints::Fingerprints;
+
+/// The name under which the archive is recorded.
+const PACKED: &str = "pack";
 
 /// The results of the check that packing needs.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -101,7 +105,15 @@ impl BuildRunner<'_> {
         let trees = trees.chain([(image_environment::PROJECT.to_owned(), project)]);
         let content = Content::of_image(&self.image(), trees.collect());
         let packing = self.packing(content, &self.build.id, dist)?;
-        Ok(packing.finish(self.description()?).await?)
+        let (packed, receipt) = packing.finish(self.description()?).await?;
+        let files = [packed.archive.clone(), packed.receipt.clone()];
+        work.record(PACKED, &Fingerprint::default(), &files, &packed)?;
+        Ok((packed, receipt))
+    }
+
+    /// Returns the archive that was last packed of the build in this folder, if it has not been touched since.
+    pub(crate) fn unchanged_archive(work: &Path) -> Option<Packed> {
+        WorkDir::peek_unchanged(work, PACKED)
     }
 
     /// Begins to pack an archive of this build.
