@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures_util::future::ready;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
@@ -288,14 +287,8 @@ impl S3 {
             folders.push(self.path(&bundle.tag));
         }
         for folder in folders {
-            // A service may list what was not asked for, or never come to an end.
-            let objects = self.store.list(Some(&folder));
-            let objects = objects
-                .take_while(|object| ready(object.is_ok()))
-                .take(LISTED);
-            let paths = objects.map_ok(|object| object.location);
-            let paths = paths.try_collect::<BTreeSet<Path>>();
-            let Ok(Ok(paths)) = tokio::time::timeout(LISTING_TIME, paths).await else {
+            let paths = self.listed(&folder);
+            let Ok(paths) = tokio::time::timeout(LISTING_TIME, paths).await else {
                 continue;
             };
             // Not objects of another release whose tag begins with this one and a slash.
@@ -304,6 +297,19 @@ impl S3 {
                 let _ = self.delete(path).await;
             }
         }
+    }
+
+    /// Returns the objects that the service lists for a folder, which may be others than were asked for.
+    /// A listing that fails, or names an object again as one without end does, ends there.
+    async fn listed(&self, folder: &Path) -> BTreeSet<Path> {
+        let mut objects = self.store.list(Some(folder));
+        let mut paths = BTreeSet::new();
+        while let Some(Ok(object)) = objects.next().await {
+            if paths.len() == LISTED || !paths.insert(object.location) {
+                break;
+            }
+        }
+        paths
     }
 
     /// Adds the tag to the list of releases.
