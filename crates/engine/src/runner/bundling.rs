@@ -365,7 +365,7 @@ pub(super) fn size_of(record: &BundleRecord) -> String {
 
 /// Returns the result of an earlier build in `dist`: all of its archives or, without the project's
 /// `name`, that of the image. `None` if one of them is missing or was made from other inputs. For
-/// `unchanged` see [`sysforge_pack::existing`].
+/// `unchanged` see [`sysforge_pack::existing()`].
 pub fn existing(
     dist: &Path,
     name: Option<&ImageName>,
