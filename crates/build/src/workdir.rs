@@ -56,6 +56,14 @@ struct Record<T> {
     result: T,
 }
 
+impl<T> Record<T> {
+    /// The files that changed since the record was written.
+    fn touched(&self) -> impl Iterator<Item = &Stamp> {
+        let files = self.files.iter();
+        files.filter(|stamp| Stamp::of(&stamp.path).as_ref() != Some(stamp))
+    }
+}
+
 fn record_name(step: &str) -> String {
     format!("{step}.json")
 }
@@ -333,8 +341,7 @@ impl WorkDir {
     pub fn peek_unchanged<T: DeserializeOwned>(root: &Path, step: &str) -> Option<T> {
         let text = sysforge_files::read_text(root.join(record_name(step))).ok()?;
         let record: Record<T> = serde_json::from_str(&text).ok()?;
-        let mut files = record.files.iter();
-        let is_same = files.all(|stamp| Stamp::of(&stamp.path).as_ref() == Some(stamp));
+        let is_same = record.touched().next().is_none();
         is_same.then_some(record.result)
     }
 
@@ -383,11 +390,8 @@ impl WorkDir {
         if !changes.is_empty() {
             return Err(changes);
         }
-        let touched = record
-            .files
-            .iter()
-            .filter(|stamp| Stamp::of(&stamp.path).as_ref() != Some(stamp));
-        let touched: Vec<_> = touched
+        let touched: Vec<_> = record
+            .touched()
             .map(|stamp| format!("{} was touched", stamp.path.display()))
             .collect();
         match touched.is_empty() {
