@@ -292,8 +292,13 @@ impl Acquirer {
 
     /// Takes a lease on the store entry that contains `path`, so that `prune` does not remove it.
     /// Used for programs that the user named by their path in the store.
-    pub fn hold(&self, path: &Path) -> Option<Lease> {
-        self.stores().find_map(|store| store.hold(path))
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if something else is in place of the lease's file.
+    pub fn hold(&self, path: &Path) -> Result<Option<Lease>, Error> {
+        let leases = self.stores().map(|store| store.hold(path));
+        leases.filter_map(Result::transpose).next().transpose()
     }
 
     /// Looks for a complete entry. Reports a damaged one as a warning.

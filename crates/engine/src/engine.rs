@@ -157,7 +157,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// If no store is known.
+    /// If no store is known, or the one that the user named is not a folder.
     pub fn images(&self) -> Result<Images, EngineError> {
         self.require_store()?;
         Ok(Images::open(self.store_path()?.join("images")))
@@ -183,7 +183,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// If no store is known, or the mirror is neither a URL nor a folder.
+    /// If no store is known, the one that the user named is not a folder, or the mirror is neither a URL nor
+    /// a folder.
     pub fn acquirer(&self) -> Result<Acquirer, Failure> {
         let mirror = match &self.mirror {
             Some(text) => text.parse::<Mirror>()?,
@@ -203,46 +204,67 @@ impl Engine {
         Ok(acquirer)
     }
 
-    /// Keeps the store entry of a program, which was named by its path, from being pruned.
-    pub fn hold(&self, program: &Path) -> Option<Lease> {
-        self.acquirer().ok()?.hold(program)
+    /// Keeps the store entry of a program, which was named by its path, from being pruned. Returns `None`
+    /// if the program is in no store.
+    ///
+    /// # Errors
+    ///
+    /// If something else is in place of the lease's file.
+    pub fn hold(&self, program: &Path) -> Result<Option<Lease>, Failure> {
+        match self.acquirer() {
+            Ok(acquirer) => Ok(acquirer.hold(program)?),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Returns the best of the downloaded toolchains that suit Julia for a platform and run on this
     /// machine.
-    pub fn installed_toolchain(&self, triplet: Triplet) -> Option<InstalledToolchain> {
-        let acquirer = self.acquirer().ok()?;
-        let here = Self::host().ok()?.os();
-        toolchain::for_target(triplet)
-            .filter(|row| row.host == here && row.traits().check(row.name, triplet).is_ok())
-            .find_map(|row| acquirer.installed_toolchain(row).ok()?)
+    ///
+    /// # Errors
+    ///
+    /// If a store cannot be read, or something else is in place of a lease's file.
+    pub fn installed_toolchain(
+        &self,
+        triplet: Triplet,
+    ) -> Result<Option<InstalledToolchain>, Failure> {
+        let (Ok(acquirer), Ok(host)) = (self.acquirer(), Self::host()) else {
+            return Ok(None);
+        };
+        let suitable = toolchain::for_target(triplet)
+            .filter(|row| row.host == host.os() && row.traits().check(row.name, triplet).is_ok());
+        let found = suitable.map(|row| acquirer.installed_toolchain(row));
+        Ok(found.filter_map(Result::transpose).next().transpose()?)
     }
 
     /// Returns the environment for linkers, and the lease that keeps the C toolchain in the store:
     /// unless another compiler was named, it is the one that was downloaded for the platform.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::hold`] and [`Self::installed_toolchain`].
     pub fn with_compiler(
         &self,
         environment: Environment,
         triplet: Triplet,
         linker: &LinkerChoice,
-    ) -> (Environment, Option<Lease>) {
+    ) -> Result<(Environment, Option<Lease>), Failure> {
         if let LinkerChoice::Words(words) = linker {
             let program = words.first().and_then(|word| which(word, &environment));
-            let lease = program.and_then(|program| self.hold(&program));
-            return (environment, lease);
+            let lease = program.map(|program| self.hold(&program)).transpose()?;
+            return Ok((environment, lease.flatten()));
         }
         let variable = compiler_variable(triplet);
         let named = [variable.as_str(), "CC"];
         if named.iter().any(|name| environment.get(name).is_some()) {
-            return (environment, None);
+            return Ok((environment, None));
         }
-        match self.installed_toolchain(triplet) {
+        Ok(match self.installed_toolchain(triplet)? {
             Some(found) => {
                 let environment = environment.with(&variable, found.compiler);
                 (environment, Some(found.lease))
             }
             None => (environment, None),
-        }
+        })
     }
 
     /// Returns the folder where builds of the project in `folder` work and write their logs.

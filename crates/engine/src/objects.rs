@@ -96,7 +96,7 @@ pub async fn link(
     let julia = target.facts(engine).await?;
     let linker = linker(&options.image)?;
     let environment = engine.environment.clone();
-    let (environment, _lease) = engine.with_compiler(environment, julia.triplet, &linker);
+    let (environment, _lease) = engine.with_compiler(environment, julia.triplet, &linker)?;
     let job = LinkJob {
         objects,
         name: name.clone(),

@@ -133,7 +133,7 @@ impl<'a> BuildRunner<'a> {
         let mut leases = Vec::new();
         let (executable, origin) = match &build.julia {
             PlannedJulia::Given { executable, .. } => {
-                leases.extend(engine.hold(executable));
+                leases.extend(engine.hold(executable)?);
                 (executable.clone(), planned.origin(executable))
             }
             PlannedJulia::Catalogue { choice, .. } => {
@@ -227,7 +227,7 @@ impl<'a> BuildRunner<'a> {
         let generation = Generation::of(&facts.version).unwrap_or(&Generation::all()[0]);
         let environment = engine.environment.clone().with_all(&build.settings.env);
         let linker = linker(&options.image)?;
-        let (environment, lease) = engine.with_compiler(environment, build.triplet, &linker);
+        let (environment, lease) = engine.with_compiler(environment, build.triplet, &linker)?;
         let context = Context {
             julia: facts,
             generation,

@@ -36,8 +36,12 @@ impl Store {
     }
 
     /// Protects the depot from `prune`. Returns `None` if it is being removed at this moment.
-    pub fn hold_depot(&self) -> Option<Lease> {
-        lease::lease(&self.depot_use()).ok()?
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if something else is in place of the lease's file.
+    pub fn hold_depot(&self) -> Result<Option<Lease>, Error> {
+        lease::lease(&self.depot_use())
     }
 
     /// Returns the depot, if it exists.
@@ -110,7 +114,7 @@ mod tests {
     #[test]
     fn the_depot_is_listed_with_its_size_and_last_use() {
         let (_folder, store) = store();
-        drop(store.hold_depot().unwrap());
+        drop(store.hold_depot().unwrap().unwrap());
         let listed = store.listed_depot().unwrap();
         assert_eq!(listed.bytes, 11);
         assert!(listed.used.elapsed().unwrap() < Duration::from_secs(60));
@@ -133,7 +137,7 @@ mod tests {
             unused_for: Some(Duration::from_secs(30 * 24 * 3600)),
             keep_bytes: None,
         };
-        let lease = store.hold_depot().unwrap();
+        let lease = store.hold_depot().unwrap().unwrap();
         assert!(!store.prune(month, now).unwrap().depot);
         let pruned = store.prune(all, now + Duration::from_secs(1)).unwrap();
         assert!(pruned.depot_in_use && !pruned.depot && store.depot().is_dir());
@@ -150,6 +154,6 @@ mod tests {
         assert!(!store.depot().exists());
         assert_eq!(fs::read_dir(store.root().join("tmp")).unwrap().count(), 0);
         // A build can use a depot again.
-        assert!(store.hold_depot().is_some());
+        assert!(store.hold_depot().unwrap().is_some());
     }
 }

@@ -243,18 +243,31 @@ impl Store {
         Ok(())
     }
 
-    /// Takes a lease on the entry that contains `path`, if there is one.
-    pub fn hold(&self, path: &Path) -> Option<Lease> {
+    /// Takes a lease on the entry that contains `path`. Returns `None` if no entry does, or if it is being
+    /// removed at this moment.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if something else is in place of the lease's file.
+    pub fn hold(&self, path: &Path) -> Result<Option<Lease>, Error> {
         if path == self.depot() {
             return self.hold_depot();
         }
+        match self.entry_of(path) {
+            Some(id) => lease::lease(&self.use_file(&id)),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the entry whose folder contains `path`.
+    fn entry_of(&self, path: &Path) -> Option<EntryId> {
         let root = sysforge_files::canonical(&self.root).ok()?;
         let path = sysforge_files::canonical(path).ok()?;
         let mut inside = path.strip_prefix(root).ok()?.iter();
         let folder = inside.next()?.to_str()?;
         let kind = KINDS.into_iter().find(|kind| *kind == folder)?;
         let name = inside.next()?.to_string_lossy().into_owned();
-        lease::lease(&self.use_file(&EntryId::existing(kind, name))).ok()?
+        Some(EntryId::existing(kind, name))
     }
 
     /// Returns the Julias for a platform, newest first, according to the names of their folders.

@@ -244,7 +244,7 @@ fn an_entry_that_is_being_created_or_removed_is_not_touched() {
         panic!("nobody else has it");
     };
     assert!(matches!(store.lookup(&id).unwrap(), Lookup::Absent));
-    assert!(store.hold(&entry_dir.join("gcc")).is_none());
+    assert!(store.hold(&entry_dir.join("gcc")).unwrap().is_none());
     drop(use_lock);
     assert!(store.remove_unused(&id).unwrap());
     assert!(!entry_dir.exists());

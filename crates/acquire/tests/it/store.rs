@@ -85,15 +85,15 @@ async fn an_entry_named_by_its_path_can_be_leased() {
     let julia = bench.install(path(&mirror), "1.5").await.unwrap();
     let program = julia.executable.clone();
     drop(julia);
-    let held = acquirer.hold(&program).unwrap();
+    let held = acquirer.hold(&program).unwrap().unwrap();
     let now = SystemTime::now();
     assert_eq!(bench.store().prune(ALL, now).unwrap().in_use.len(), 1);
     drop(held);
     assert_eq!(bench.store().prune(ALL, now).unwrap().removed.len(), 1);
     // Paths that do not exist or are outside of the store have no entry.
-    assert!(acquirer.hold(&program).is_none());
-    assert!(acquirer.hold(mirror.path()).is_none());
-    assert!(acquirer.hold(bench.store().root()).is_none());
+    assert!(acquirer.hold(&program).unwrap().is_none());
+    assert!(acquirer.hold(mirror.path()).unwrap().is_none());
+    assert!(acquirer.hold(bench.store().root()).unwrap().is_none());
 }
 
 #[tokio::test]

@@ -75,11 +75,13 @@ pub fn spare_depot(engine: &Engine) -> Option<PathBuf> {
 
 /// Keeps the depot in the store from being pruned, if it replaces a depot that cannot be written
 /// to.
-fn hold_spare(engine: &Engine, request: &Request<'_>) -> Option<Lease> {
+fn hold_spare(engine: &Engine, request: &Request<'_>) -> Result<Option<Lease>, Failure> {
     let first = request.depots.first();
     let stands_in = first.is_none_or(|first| check_writable(first).is_err());
-    let spare = request.spare_depot.as_deref().filter(|_| stands_in)?;
-    engine.hold(spare)
+    match request.spare_depot.as_deref().filter(|_| stands_in) {
+        Some(spare) => engine.hold(spare),
+        None => Ok(None),
+    }
 }
 
 /// Returns what an earlier run installed for this build, if nothing is missing or has changed.
@@ -91,8 +93,8 @@ pub fn recorded(
 ) -> Option<Instantiated> {
     let folder = engine.build_folder_of(&planned.files.folder);
     let request = request(engine, planned, build, options);
-    let _lease = hold_spare(engine, &request);
-    Instantiated::recorded(&folder.join(build.id.as_str()), &request, Need::Packages)
+    let _lease = hold_spare(engine, &request).ok()?;
+    Instantiated::recorded(&folder, &request, Need::Packages)
 }
 
 impl BuildRunner<'_> {
@@ -118,7 +120,7 @@ impl BuildRunner<'_> {
                  packages of a private registry cannot be installed in it",
             );
         }
-        self.leases.extend(hold_spare(self.engine, &request));
+        self.leases.extend(hold_spare(self.engine, &request)?);
         let done = instantiate::instantiate(&self.context, &request).await?;
         self.precompiled = true;
         self.adopt(done)?;
@@ -130,7 +132,7 @@ impl BuildRunner<'_> {
     pub(super) fn use_recorded(&mut self, need: Need) -> Result<bool, Failure> {
         let options = &self.given.packages;
         let request = request(self.engine, self.planned, self.build, options);
-        let lease = hold_spare(self.engine, &request);
+        let lease = hold_spare(self.engine, &request)?;
         match Instantiated::recorded(self.context.work.root(), &request, need) {
             Some(recorded) => {
                 self.leases.extend(lease);
