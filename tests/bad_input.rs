@@ -463,7 +463,7 @@ fn a_missing_linker_is_reported_before_long_steps() {
     insta::assert_snapshot!(from_error(&error), @"
     error: `gcc 'x` is not a command: a quote is not closed
 
-    hint: it comes from `--cc` or JULIA_CC
+    hint: close the quote in `--cc` or JULIA_CC
     ");
 }
 

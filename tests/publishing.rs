@@ -119,6 +119,19 @@ fn a_signed_release_under_another_tag_is_not_installed() {
 }
 
 #[test]
+fn a_selection_without_an_image_for_this_machine_is_not_called_a_missing_release() {
+    let fixture = Fixture::new();
+    signed_site(&fixture);
+    let verify = ["verify", "./site@v1.0.0", "no-such-*"];
+    let said = fixture.scratch.sysforge(&verify).fails(2);
+    assert!(
+        said.contains("error: nothing from ./site@v1.0.0 was verified: "),
+        "{said}"
+    );
+    assert!(said.contains("hint: without build identifiers"), "{said}");
+}
+
+#[test]
 fn a_release_signed_for_another_repository_is_not_installed() {
     let fixture = Fixture::new();
     let key = signed_site(&fixture);

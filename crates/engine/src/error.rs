@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use sysforge_plan::explain::PathError;
 use sysforge_plan::json::JsonError;
-use sysforge_plan::{Class, Explain};
+use sysforge_plan::{BuildId, Class, Explain};
 
 /// A failure of the engine itself.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,17 @@ pub enum EngineError {
     OtherJulia { found: String, planned: String },
     #[error("this user has no home directory to keep the store in")]
     NoHome,
+    #[error("the folder of Jupyter's kernels is not known")]
+    NoJupyterFolder,
+    #[error(
+        "nothing from {release} was verified: {id} was not selected, or this CPU cannot run it"
+    )]
+    NothingVerified {
+        /// The release.
+        release: String,
+        /// The image that fits this machine's platform.
+        id: BuildId,
+    },
     #[error("there is no `julia` on the search path")]
     NoSystemJulia,
     #[error("{what} is not installed")]
@@ -181,17 +192,24 @@ impl Explain for EngineError {
             }
             Self::Platform { .. } => "an installed Julia can still be used with `--julia DIR`",
             Self::NoHome => "name a place for the store with `--store DIR`",
+            Self::NoJupyterFolder => {
+                "name it with the variable JUPYTER_DATA_DIR; `jupyter --data-dir` prints it"
+            }
+            Self::NothingVerified { .. } => {
+                "without build identifiers, every image for this platform is selected; one for a newer \
+                 CPU is verified on a machine that has such a CPU"
+            }
             Self::NoSystemJulia => {
                 "install Julia, or let Sysforge fetch one, for instance `--julia release`"
             }
             Self::Entry(_) => "`entry` in the table of the app names the function",
             Self::Name(_) => "choose a shorter `name` in Sysimage.toml",
             Self::AppPlatform(_) => "build them on that system",
-            Self::SigningCommand(_) => "it comes from `--sign`",
+            Self::SigningCommand(_) => "close the quote in `--sign`",
             Self::NothingToSign => {
                 "leave out `--sign`: images are signed ad hoc where the system needs it"
             }
-            Self::Compiler(_) => "it comes from `--cc` or JULIA_CC",
+            Self::Compiler(_) => "close the quote in `--cc` or JULIA_CC",
             Self::OtherJulia { .. } => {
                 "the catalogue or the folder names it wrongly: ask for another version, or name a \
                  Julia's folder with `--julia DIR`"

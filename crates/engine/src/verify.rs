@@ -6,10 +6,11 @@ use sysforge_plan::release::cpu::Cpu;
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
 use sysforge_plan::{Catalogue, Request, Triplet};
 use sysforge_publish::install::open_release::SourceOptions;
-use sysforge_publish::install::{self, Images, InstallError, Installation, OpenRelease, Source};
+use sysforge_publish::install::{self, Images, Installation, OpenRelease, Source};
 use sysforge_publish::signing::PublicKey;
 
 use crate::engine::Engine;
+use crate::error::EngineError;
 use crate::failure::Failure;
 use crate::install::{machine, start_library};
 use crate::julias::stored_or_downloaded;
@@ -136,7 +137,7 @@ impl<'a> Verification<'a> {
     }
 
     /// Explains why nothing in the release could be verified on this machine.
-    pub fn nothing_verified(&self) -> InstallError {
+    pub fn nothing_verified(&self) -> Failure {
         let machine = Machine {
             triplet: self.triplet,
             cpu: Cpu::default(),
@@ -145,13 +146,13 @@ impl<'a> Verification<'a> {
             kind: Kind::Image,
         };
         match install::choose_image(&self.index, &machine) {
-            Ok((image, _)) => InstallError::NoRelease(format!(
-                "{} ({} could not be run here)",
-                self.release.source(),
-                image.build_id()
-            )),
+            Ok((image, _)) => EngineError::NothingVerified {
+                release: self.release.source().to_string(),
+                id: image.build_id().clone(),
+            }
+            .into(),
             // It says why of each image.
-            Err(error) => error,
+            Err(error) => error.into(),
         }
     }
 }

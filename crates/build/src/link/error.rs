@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use sysforge_plan::explain::PathError;
-use sysforge_plan::link::NotWords;
 use sysforge_plan::link::symbols::SymbolLibrary;
 use sysforge_plan::link::{Finding, PassedOver, Strategy};
 use sysforge_plan::{Class, Evidence, Explain, JuliaVersion, Triplet};
@@ -58,8 +57,6 @@ pub enum LinkError {
         found: String,
         version: JuliaVersion,
     },
-    #[error(transparent)]
-    Choice(#[from] NotWords),
     #[error("the compiler or linker `{program}` was not found")]
     NoProgram { program: String },
     #[error("`{program}`, which `--cc` or `JULIA_CC` names, cannot link for {triplet}: {reason}")]
@@ -95,7 +92,7 @@ pub enum LinkError {
         source: Box<ProcessError>,
         passed_over: Vec<PassedOver>,
     },
-    #[error("{linker} ended well, but wrote no image")]
+    #[error("{linker} succeeded but wrote no image")]
     NoImage { linker: String },
     #[error("the image could not be signed")]
     Unsigned(#[source] Box<ProcessError>),
@@ -104,7 +101,7 @@ pub enum LinkError {
         linker: String,
         findings: Vec<Finding>,
     },
-    #[error("{} is not a good image: {}", .path.display(), together(.findings))]
+    #[error("{} is not a valid image: {}", .path.display(), together(.findings))]
     NoGood {
         path: PathBuf,
         findings: Vec<Finding>,
@@ -171,7 +168,6 @@ impl Explain for LinkError {
             Self::TooOld(_)
             | Self::NoObject
             | Self::NoSuchExport { .. }
-            | Self::Choice(_)
             | Self::NotAJulia { .. } => Class::Usage,
             Self::Failed { source, .. } | Self::Unsigned(source) => {
                 source.class_or(Class::Toolchain)
@@ -218,7 +214,6 @@ impl Explain for LinkError {
             Self::LibraryVersion { .. } => vec![
                 "two Julias seem to be mixed in one directory: install this one again".to_owned(),
             ],
-            Self::Choice(_) => vec!["close the quote in `--cc` or `JULIA_CC`".to_owned()],
             Self::Unusable { .. } => vec![
                 "name another in `--cc` or `JULIA_CC`, or unset it to let Sysforge choose"
                     .to_owned(),

@@ -29,7 +29,7 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
         session.terminal.end_group();
     }
     if verified.is_empty() {
-        return Err(verification.nothing_verified().into());
+        return Err(verification.nothing_verified());
     }
     let heading = format!("Verified on {}", Engine::host()?);
     let summary = sysforge_actions::summary::release(&heading, &source.to_string(), &verified, &[]);

@@ -182,7 +182,7 @@ impl Installer<'_> {
             files.push((Integration::VsCode, folder.join(".vscode/settings.json")));
         }
         if activation.jupyter {
-            let folder = jupyter_folder(self.engine).ok_or(EngineError::NoHome)?;
+            let folder = jupyter_folder(self.engine).ok_or(EngineError::NoJupyterFolder)?;
             let name = installed.name.to_lowercase();
             let kernel = folder.join(format!("kernels/sysforge-{name}/kernel.json"));
             files.push((Integration::Jupyter, kernel));
