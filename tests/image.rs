@@ -318,7 +318,7 @@ fn an_image_for_a_newer_cpu_is_an_error() {
     std::fs::remove_file(path).unwrap();
     assert!(
         error.contains(
-            "error: the image was made for a CPU that has more than this one: it holds generic"
+            "error: the image needs CPU features that this machine lacks: it was built for generic"
         ),
         "{error}"
     );

@@ -202,7 +202,8 @@ async fn process(
     Ok(measured)
 }
 
-fn failed(image: Option<&Path>, source: ProcessError) -> CheckError {
+/// Explains why a measured Julia, with this image or without one, failed.
+pub(crate) fn failed(image: Option<&Path>, source: ProcessError) -> CheckError {
     match image {
         Some(image) => CheckError::refused(image, source),
         None => CheckError::Baseline { source },

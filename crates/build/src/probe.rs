@@ -148,10 +148,6 @@ pub async fn probe(
     reporter: &Reporter,
 ) -> Result<JuliaFacts, ProbeError> {
     let task = reporter.start(Step::Probe, executable.display().to_string());
-    let does_not_run = |source| ProbeError::DoesNotRun {
-        path: executable.to_owned(),
-        source,
-    };
     let (scratch, program) = question(executable, environment)?;
     let script = scratch.path().join("probe.jl");
     std::fs::write(&script, SCRIPT).map_err(PathError::wrap(
@@ -160,10 +156,8 @@ pub async fn probe(
         ProbeError::Temporary,
     ))?;
     let program = program.arg(&script).arg(PREFIX);
-    let said = children.run(&program, &task).await.map_err(|mut error| {
-        forget_log(&mut error);
-        does_not_run(error)
-    })?;
+    let ran = children.run(&program, &task).await;
+    let said = ran.map_err(|error| does_not_run(executable, error))?;
     let facts = read(executable, &said.stdout)?;
     task.done(format!("Julia {} for {}", facts.version, facts.triplet));
     Ok(facts)
@@ -175,8 +169,8 @@ pub async fn probe(
 ///
 /// # Errors
 ///
-/// [`ProbeError::CpuTarget`] if Julia does not know the CPU or a feature, or does not start with
-/// the target; [`ProbeError::Temporary`] if no temporary folder can be created.
+/// [`ProbeError::CpuTarget`] if Julia does not know the CPU or a feature, or fails with the target;
+/// [`ProbeError::DoesNotRun`] if it cannot be started or takes too long; [`ProbeError::Temporary`] if no temporary folder can be created.
 pub async fn cpu_target(
     julia: &JuliaFacts,
     target: &str,
@@ -207,11 +201,12 @@ pub async fn cpu_target(
         }
         // For an unknown name, Julia assumes a CPU without features and then complains about the
         // first missing one, which would be misleading.
-        Err(error) => {
+        Err(error @ ProcessError::Failed { .. }) => {
             let mut said = error.evidence().unwrap_or_default().tail;
             said.retain(|line| !line.contains("Your CPU does not support"));
             Err(refused(said))
         }
+        Err(error) => Err(does_not_run(&julia.executable, error)),
     }
 }
 
@@ -219,8 +214,8 @@ pub async fn cpu_target(
 ///
 /// # Errors
 ///
-/// [`ProbeError::Base`] if Julia does not start with the image; [`ProbeError::Temporary`] if no
-/// temporary folder can be created.
+/// [`ProbeError::Base`] if Julia fails with the image; [`ProbeError::DoesNotRun`] if it cannot be started
+/// or takes too long; [`ProbeError::Temporary`] if no temporary folder can be created.
 pub async fn base_image(
     julia: &JuliaFacts,
     image: &Path,
@@ -236,11 +231,12 @@ pub async fn base_image(
             task.done("Julia starts with it");
             Ok(())
         }
-        Err(error) => Err(ProbeError::Base {
+        Err(error @ ProcessError::Failed { .. }) => Err(ProbeError::Base {
             image: image.to_owned(),
             version: julia.version.to_string(),
             said: error.evidence().unwrap_or_default().tail,
         }),
+        Err(error) => Err(does_not_run(&julia.executable, error)),
     }
 }
 
@@ -260,6 +256,14 @@ fn question(
         .args(["--startup-file=no", "--history-file=no", "--color=no"])
         .timeout(Some(LIMIT));
     Ok((scratch, program))
+}
+
+fn does_not_run(julia: &Path, mut source: ProcessError) -> ProbeError {
+    forget_log(&mut source);
+    ProbeError::DoesNotRun {
+        path: julia.to_owned(),
+        source,
+    }
 }
 
 /// Removes the log from an error: it is in a temporary folder, which no longer exists when the

@@ -10,13 +10,14 @@ use sysforge_plan::units::{duration, elapsed};
 
 use crate::check::CheckError;
 use crate::context::Context;
+use crate::measure;
 
 /// Starts Julia with `image`, or without one, and exits immediately. Returns the wall time.
 ///
 /// # Errors
 ///
-/// [`CheckError::DoesNotRun`] if Julia fails with the image, [`CheckError::Baseline`] if it fails
-/// without one; also if a file in the build folder cannot be written.
+/// [`CheckError::OtherCpu`] or [`CheckError::DoesNotRun`] if Julia fails with the image,
+/// [`CheckError::Baseline`] if it fails without one; also if a file in the build folder cannot be written.
 pub async fn startup(context: &Context, image: Option<&Path>) -> Result<Duration, CheckError> {
     let empty = context.work.write("empty.jl", "")?;
     let mut program = context.julia(context.clean_environment(), "startup");
@@ -29,10 +30,7 @@ pub async fn startup(context: &Context, image: Option<&Path>) -> Result<Duration
         .children
         .run(&program, &task)
         .await
-        .map_err(|source| match image {
-            Some(_) => CheckError::DoesNotRun { source },
-            None => CheckError::Baseline { source },
-        })?;
+        .map_err(|source| measure::failed(image, source))?;
     task.done(duration(finished.wall.as_secs_f64()));
     Ok(finished.wall)
 }

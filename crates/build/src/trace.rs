@@ -166,8 +166,8 @@ fn workload_hint(workload: &str, source: &ProcessError) -> String {
         "EACCES",
         "EROFS",
     ]) {
-        return "Julia may not write there: check the permissions of that path; if it is in a depot \
-                or in HOME, name another depot with `--depot DIR`"
+        return "Julia was denied access to a path: check its permissions; if it is in a depot or in \
+                HOME, name another depot with `--depot DIR`"
             .to_owned();
     }
     format!("a workload must run by itself: try `julia --project {workload}`")

@@ -28,7 +28,7 @@ pub fn lock_all(base: &Path) -> Result<Vec<FileLock>, WorkDirError> {
         if !path.is_file() {
             continue;
         }
-        match try_exclusive(&path).map_err(io("lock", &path))? {
+        match try_exclusive(&path).map_err(locking(&path))? {
             LockAttempt::Got(lock) => locks.push(lock),
             LockAttempt::Busy => return Err(WorkDirError::Busy { path: folder }),
         }
@@ -102,6 +102,11 @@ pub enum WorkDirError {
     /// A file or folder that decides the result cannot be read.
     #[error(transparent)]
     Input(PathError),
+    /// The file of a record exists and cannot be read.
+    #[error(transparent)]
+    Record(PathError),
+    #[error(transparent)]
+    Lock(PathError),
     #[error("another Sysforge is building in {}", .path.display())]
     Busy { path: PathBuf },
     #[error("the step `{step}` has not been done for this build")]
@@ -117,20 +122,19 @@ pub enum WorkDirError {
 impl Explain for WorkDirError {
     fn class(&self) -> Class {
         match self {
+            Self::Io(error) | Self::Lock(error) => error.class(Class::Machine),
             // Something else is where the record should be.
-            Self::Io(error) if error.action == "read" => error.class(Class::Usage),
-            Self::Io(error) => error.class(Class::Machine),
-            Self::Input(error) => error.class(Class::Usage),
+            Self::Input(error) | Self::Record(error) => error.class(Class::Usage),
             Self::Busy { .. } | Self::Missing { .. } | Self::Damaged { .. } => Class::Usage,
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Io(PathError { action: "lock", .. }) => {
+            Self::Lock(_) => {
                 vec!["put the build directory on a local disk: `--build-dir DIR`".to_owned()]
             }
-            Self::Io(error) if error.action == "read" => {
+            Self::Record(_) => {
                 vec!["remove it, and run `sysforge build` again".to_owned()]
             }
             Self::Io(error) | Self::Input(error) => error.hints(),
@@ -154,6 +158,10 @@ pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Erro
     PathError::wrap(action, path, WorkDirError::Io)
 }
 
+fn locking(path: &Path) -> impl FnOnce(std::io::Error) -> WorkDirError {
+    PathError::wrap("lock", path, WorkDirError::Lock)
+}
+
 impl WorkDir {
     /// Opens and locks the folder of the build `id` in `base`, creating it if needed.
     ///
@@ -173,7 +181,7 @@ impl WorkDir {
             LockAttempt::Got(lock) if lock.is_real() => Ok(Self { root, _lock: lock }),
             LockAttempt::Got(_) => {
                 let why = "its file system knows no locks, which keep two builds apart";
-                Err(io("lock", &path)(std::io::Error::other(why)))
+                Err(locking(&path)(std::io::Error::other(why)))
             }
             LockAttempt::Busy => Err(WorkDirError::Busy { path: root }),
         }
@@ -281,8 +289,8 @@ impl WorkDir {
         unless_gone(renamed).map_err(io("rename", &path))
     }
 
-    /// Returns a name for a file that only this run writes, not even a child of another run that
-    /// was killed: it contains the process ID.
+    /// Returns the name of a file that no other run writes, not even a child of a killed run: it contains
+    /// the process ID.
     pub fn own_name(&self, stem: &str, rest: &str) -> String {
         format!("{stem}-{}{rest}", std::process::id())
     }
@@ -322,7 +330,7 @@ impl WorkDir {
     ///
     /// # Errors
     ///
-    /// [`WorkDirError::Missing`] if the step was not done; [`WorkDirError::Io`] or
+    /// [`WorkDirError::Missing`] if the step was not done; [`WorkDirError::Record`] or
     /// [`WorkDirError::Damaged`] if its record cannot be read or parsed.
     pub fn recorded<T: DeserializeOwned>(&self, step: &'static str) -> Result<T, WorkDirError> {
         self.read_record(&record_name(step), step)
@@ -385,7 +393,11 @@ impl WorkDir {
         step: &'static str,
         fingerprint: &Fingerprint,
     ) -> Result<T, Vec<String>> {
-        let record: Record<T> = self.read_record(name, step).map_err(|_| Vec::new())?;
+        let record: Record<T> = match self.read_record(name, step) {
+            Ok(record) => record,
+            Err(WorkDirError::Missing { .. }) => return Err(Vec::new()),
+            Err(error) => return Err(vec![error.to_string()]),
+        };
         let changes = fingerprint.changes_since(&record.fingerprint);
         if !changes.is_empty() {
             return Err(changes);
@@ -412,14 +424,14 @@ impl WorkDir {
                 return Err(WorkDirError::Missing { step });
             }
             Err(source) => {
-                return Err(io("read", &path)(source));
+                return Err(PathError::wrap("read", &path, WorkDirError::Record)(source));
             }
         };
         sysforge_plan::json::parse(text).map_err(|source| WorkDirError::Damaged { path, source })
     }
 
-    /// Removes what an earlier run of these steps left, records first, so that partial results are
-    /// never used.
+    /// Removes these files and folders in the given order. A record is named before the results that it
+    /// describes, so that partial results are never used.
     ///
     /// # Errors
     ///
@@ -520,7 +532,7 @@ mod tests {
     #[test]
     fn where_there_are_no_locks_another_place_is_proposed() {
         let source = std::io::ErrorKind::Unsupported.into();
-        let error = io("lock", Path::new("lock"))(source);
+        let error = locking(Path::new("lock"))(source);
         assert!(error.hints()[0].contains("`--build-dir DIR`"));
     }
 
@@ -583,11 +595,21 @@ mod tests {
             assert!(cause.starts_with(why), "{cause}");
             assert_eq!(error.class(), Class::Usage);
             assert!(error.to_string().contains("emit.json"), "{error}");
+            // `--explain` says it too.
+            let reasons = work
+                .fresh::<u32>("emit", &Fingerprint::default())
+                .unwrap_err();
+            assert_eq!(reasons, [error.to_string()]);
         }
         std::fs::remove_file(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
         let error = work.recorded::<u32>("emit").unwrap_err();
         assert_eq!((error.class(), error.hints().len()), (Class::Usage, 1));
+        // What else cannot be read is no record, and removing it is no remedy.
+        std::fs::remove_dir_all(work.root()).unwrap();
+        let error = work.forget_own("image", "-o.a").unwrap_err();
+        assert_eq!(error.class(), Class::Machine);
+        assert!(!error.hints().concat().contains("remove it"), "{error:?}");
     }
 
     #[test]

@@ -635,7 +635,13 @@ impl<'a> BuildRunner<'a> {
         let known = self.known_packages();
         let checked = check::check(&self.context, image, packages, &known, &workloads);
         let (mut record, unmeasured) = checked.await?;
-        record.portability = looking.await.ok().and_then(Result::ok);
+        let found = looking.await.map_err(std::io::Error::other).flatten();
+        let found = found.inspect_err(|error| {
+            let image = image.display();
+            let text = format!("{image} could not be searched for paths of this machine: {error}");
+            self.engine.reporter.warn(text, None);
+        });
+        record.portability = found.ok();
         if let Some(found) = &mut record.portability {
             let used = self.used_by_a_run(image, &workloads);
             let paths = &mut found.paths;

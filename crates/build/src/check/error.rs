@@ -18,7 +18,7 @@ pub enum CheckError {
         #[source]
         source: ProcessError,
     },
-    #[error("the image was made for a CPU that has more than this one: it holds {}", .holds.join("; "))]
+    #[error("the image needs CPU features that this machine lacks{}", built_for(.holds))]
     OtherCpu {
         holds: Vec<String>,
         #[source]
@@ -88,6 +88,13 @@ impl Explain for CheckError {
             Self::Residual(error) => error.evidence(),
             _ => None,
         }
+    }
+}
+
+fn built_for(targets: &[String]) -> String {
+    match targets.is_empty() {
+        true => String::new(),
+        false => format!(": it was built for {}", targets.join("; ")),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sysforge_plan::image_environment::conflicts;
-use sysforge_publish::install::{Installed, UnusableImage};
+use sysforge_publish::install::Installed;
 
 use super::{Finding, State};
 use crate::engine::Engine;
@@ -13,17 +13,21 @@ const CHECK: &str = "images";
 
 /// Returns a finding for each folder among the installed images that is ignored.
 pub(super) fn unusable(engine: &Engine) -> Vec<Finding> {
-    let images = engine
-        .images()
-        .ok()
-        .and_then(|images| images.unusable().ok());
-    let finding =
-        |image: UnusableImage| Finding::bad(CHECK, State::Warning, image.to_string(), image.hint());
-    images
-        .unwrap_or_default()
-        .into_iter()
-        .map(finding)
-        .collect()
+    let bad = |found: String, hint: String| Finding::bad(CHECK, State::Warning, found, hint);
+    // Another check says that the store cannot be used.
+    let Ok(images) = engine.images() else {
+        return Vec::new();
+    };
+    match images.unusable() {
+        Ok(images) => images
+            .into_iter()
+            .map(|image| bad(image.to_string(), image.hint()))
+            .collect(),
+        Err(error) => vec![bad(
+            error.to_string(),
+            "check the permissions of the store".to_owned(),
+        )],
+    }
 }
 
 /// Returns a finding for each image that has a package in another version than a project. The
