@@ -12,7 +12,7 @@ use sysforge_plan::cpu::{self, CpuTarget};
 use sysforge_plan::link::Strategy;
 use sysforge_plan::manifests::ManifestFile;
 use sysforge_plan::plan::{Build, PlannedJulia};
-use sysforge_plan::project::PROJECT_NAMES;
+use sysforge_plan::project::{PREFERENCES_NAMES, PROJECT_NAMES};
 use sysforge_plan::{Config, JuliaOption};
 
 pub use crate::fingerprint::{Fingerprint, Stage};
@@ -339,8 +339,7 @@ fn environment(manifest: &ManifestFile) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = paths.map(|path| manifest.folder.join(path)).collect();
     paths.push(manifest.path.clone());
     if manifest.of_workspace {
-        let names = ["LocalPreferences.toml", "JuliaLocalPreferences.toml"];
-        let names = names.into_iter().chain(PROJECT_NAMES);
+        let names = PREFERENCES_NAMES.into_iter().chain(PROJECT_NAMES);
         paths.extend(names.map(|name| manifest.folder.join(name)));
     }
     paths

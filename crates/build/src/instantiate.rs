@@ -24,7 +24,7 @@ use sysforge_plan::config::{LazyArtifacts, WorkloadEnvironment};
 use sysforge_plan::environment::{Located, changed_versions, with_relative_paths};
 use sysforge_plan::manifest::Manifest;
 use sysforge_plan::plan::Versions;
-use sysforge_plan::project::PROJECT_NAMES;
+use sysforge_plan::project::{PREFERENCES_NAMES, PROJECT_NAMES};
 use sysforge_plan::receipt::{PackageRecord, PreferenceRecord};
 use sysforge_plan::secret::without_logins;
 use sysforge_plan::{Class, Explain, Sha256, Step, Task};
@@ -43,7 +43,7 @@ use folder::Folder;
 pub use folder::{require_environment, require_sources};
 pub use limits::shown_server;
 pub use loadable::{require_developed, require_entry};
-use remains::{Registries, Remains};
+use remains::{LeftoverFolders, Registries};
 use report::Report;
 
 /// The script that runs Pkg.
@@ -187,11 +187,11 @@ impl Request<'_> {
         add("the depots", depots.join("\n"));
         let mut files = vec![self.project.to_owned()];
         files.extend(self.manifest.clone());
-        files.extend(preference_files(project_folder));
+        files.extend(PREFERENCES_NAMES.map(|name| project_folder.join(name)));
         files.push(project_folder.join("Artifacts.toml"));
         files.push(project_folder.join("deps/build.jl"));
         if let Some(folder) = self.workload_folder() {
-            files.push(folder.join("Project.toml"));
+            files.extend(PROJECT_NAMES.map(|name| folder.join(name)));
         }
         for file in files {
             let content = sysforge_files::read_bytes(&file).unwrap_or_default();
@@ -221,11 +221,6 @@ impl Request<'_> {
         let texts: Vec<String> = texts.chain(self.auth.clone()).collect();
         secrets::values(&self.environment, &texts)
     }
-}
-
-/// Returns the files that may contain preferences of packages, in the folder of a project file.
-fn preference_files(folder: &Path) -> [PathBuf; 2] {
-    ["LocalPreferences.toml", "JuliaLocalPreferences.toml"].map(|name| folder.join(name))
 }
 
 fn digest_of_file(path: &Path) -> Option<Sha256> {
@@ -505,7 +500,7 @@ impl Script<'_> {
             .map(|text| AuthFile::write(depot, server.as_deref(), text))
             .transpose()?;
         let journal = depot.join("logs").join("sysforge-unfinished.tsv");
-        let remains = Remains::find(depot, &journal);
+        let remains = LeftoverFolders::find(depot, &journal);
         let registries = Registries::find(depot);
         let job = job::install(request, folder, &journal);
         let packages = folder.packages();
@@ -556,9 +551,8 @@ pub fn preferences(environment: &Path, packages: &[PackageRecord]) -> Vec<Prefer
             .unwrap_or_default()
     };
     let project = first(PROJECT_NAMES.map(|name| environment.join(name)));
-    let mut local = preference_files(environment);
-    local.reverse();
-    sysforge_plan::environment::preferences(&project, &first(local), packages)
+    let local = first(PREFERENCES_NAMES.map(|name| environment.join(name)));
+    sysforge_plan::environment::preferences(&project, &local, packages)
 }
 
 /// Returns the folders of packages that a project without a manifest refers to with `[sources]` or

@@ -181,11 +181,7 @@ impl PkgFailure {
         if kind == "precompile" {
             return Self::Precompile(said.lines().next().map(str::to_owned));
         }
-        if says(&[
-            "failed to precompile",
-            "failed to precompile\n",
-            "precompilation",
-        ]) {
+        if says(&["failed to precompile", "precompilation"]) {
             return Self::Precompile(word_after(said, "Failed to precompile "));
         }
         if says(&["unsatisfiable requirements", "empty intersection"]) {
@@ -464,7 +460,7 @@ impl InstantiateError {
             Some(building) => Self::Pkg {
                 failure: PkgFailure::Build(building.split_whitespace().next().map(str::to_owned)),
                 said: vec![format!(
-                    "it neither printed nor computed anything for {} s",
+                    "it produced no output and used no CPU for {} s",
                     limit.as_secs()
                 )],
                 log: evidence.log,
@@ -579,7 +575,7 @@ fn ending(mut lines: Vec<String>) -> Vec<String> {
     lines.split_off(lines.len().saturating_sub(SHOWN))
 }
 
-/// Returns the name in backquotes in the line with `words`.
+/// Returns the first name in backquotes after `words`.
 fn quoted_after(text: &str, words: &str) -> Option<String> {
     let (_, rest) = text.split_once(words)?;
     backquoted(rest)

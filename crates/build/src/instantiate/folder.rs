@@ -12,10 +12,11 @@ use sysforge_plan::environment::{
 };
 use sysforge_plan::manifest::Manifest;
 use sysforge_plan::plan::Versions;
+use sysforge_plan::project::{PREFERENCES_NAMES, PROJECT_NAMES};
 use sysforge_plan::toml_error::TomlError;
 use toml::{Table, Value};
 
-use super::{InstantiateError, Instantiated, Need, Request, preference_files};
+use super::{InstantiateError, Instantiated, Need, Request};
 use crate::context::{Context, PackageEnvironment};
 
 /// The folder of a resolved environment, relative to the build folder.
@@ -274,7 +275,8 @@ fn write_resolved(
 
 /// Copies the preferences, which Julia looks up in the folder of the environment's project file.
 fn copy_preferences(from: &Path, to: &Path) -> Result<(), InstantiateError> {
-    for (from, to) in preference_files(from).into_iter().zip(preference_files(to)) {
+    for name in PREFERENCES_NAMES {
+        let (from, to) = (from.join(name), to.join(name));
         if from.is_file() {
             std::fs::copy(&from, &to).map_err(io("write", &to))?;
         }
@@ -404,9 +406,7 @@ fn workspace_packages(project: &Path) -> Vec<LocalPackage> {
 }
 
 pub(super) fn project_file(folder: &Path) -> Option<PathBuf> {
-    let mut files = ["JuliaProject.toml", "Project.toml"]
-        .map(|name| folder.join(name))
-        .into_iter();
+    let mut files = PROJECT_NAMES.iter().map(|name| folder.join(name));
     files.find(|file| file.is_file())
 }
 

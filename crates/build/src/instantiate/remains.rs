@@ -14,11 +14,11 @@ const PREFIX: &str = "jl_";
 /// Temporary folders of artifacts that existed before an installation, with the time of their last
 /// change.
 #[derive(Debug)]
-pub(super) struct Remains {
+pub(super) struct LeftoverFolders {
     folders: Vec<(PathBuf, Option<SystemTime>)>,
 }
 
-impl Remains {
+impl LeftoverFolders {
     /// Finds the folders that an installation of Sysforge may have left: its `journal` exists until an
     /// installation is complete. Without it, all such folders belong to others.
     pub(super) fn find(depot: &Path, journal: &Path) -> Self {
@@ -168,7 +168,7 @@ mod tests {
         let depot = depot(&[WHOLE, "jl_killed", "jl_in_use"]);
         let journal = depot.path().join("journal");
         std::fs::write(&journal, "").unwrap();
-        let remains = Remains::find(depot.path(), &journal);
+        let remains = LeftoverFolders::find(depot.path(), &journal);
         std::fs::write(depot.path().join("artifacts/jl_in_use/next"), "").unwrap();
         std::fs::create_dir(depot.path().join("artifacts/jl_later")).unwrap();
         remains.remove();
@@ -206,11 +206,11 @@ mod tests {
     #[test]
     fn without_an_interrupted_installation_nothing_is_removed() {
         let depot = depot(&[WHOLE, "jl_of_another"]);
-        Remains::find(depot.path(), &depot.path().join("journal")).remove();
+        LeftoverFolders::find(depot.path(), &depot.path().join("journal")).remove();
         assert_eq!(names(depot.path()), [WHOLE, "jl_of_another"]);
         // A depot without artifacts has nothing to remove.
         let empty = tempfile::tempdir().unwrap();
         std::fs::write(empty.path().join("journal"), "").unwrap();
-        Remains::find(empty.path(), &empty.path().join("journal")).remove();
+        LeftoverFolders::find(empty.path(), &empty.path().join("journal")).remove();
     }
 }
