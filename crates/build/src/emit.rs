@@ -3,6 +3,7 @@
 //! skipped; if Julia uses too much memory, it is restarted with settings that need less.
 
 use std::collections::{BTreeSet, HashSet};
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -248,7 +249,7 @@ async fn emit_anew(context: &Context, emission: &Emission<'_>) -> Result<Emitted
             Staged::Failed(source, at, counts) => (source, at, counts),
         };
         // In this case the staging script exits before it generates code.
-        if emission.strict && at == At::Behind && !counts.failed.is_empty() {
+        if emission.strict && at == At::AfterStatements && !counts.failed.is_empty() {
             return Err(strict(counts));
         }
         let (memory, crashed) = (source.killed_for_memory(), crash(&source));
@@ -412,10 +413,10 @@ async fn stage(
     let ran = following(running, emission, attempt, &report, &task).await;
     // Each statement is reported before the next one begins, so after a crash the report shows
     // where.
-    let fates = report::read(&report)?;
-    let at = report::at(emission.count(), fates.as_deref(), &attempt.left_out);
-    let fates = fates.unwrap_or_default();
-    let counts = report::account(emission.statements, &fates, &attempt.left_out);
+    let results = report::read(&report)?;
+    let at = report::at(emission.count(), results.as_deref(), &attempt.left_out);
+    let results = results.unwrap_or_default();
+    let counts = report::account(emission.statements, &results, &attempt.left_out);
     Ok(match ran {
         Ok(finished) => {
             task.done(format!(
@@ -461,8 +462,8 @@ async fn following<T>(
         if let Ok(ended) = tokio::time::timeout(FOLLOW, running.as_mut()).await {
             return ended;
         }
-        let fates = report::read(report).unwrap_or_default();
-        let at = report::at(emission.count(), fates.as_deref(), &attempt.left_out);
+        let results = report::read(report).unwrap_or_default();
+        let at = report::at(emission.count(), results.as_deref(), &attempt.left_out);
         if shown != Some(at) {
             shown = Some(at);
             task.line(progress(at, emission));
@@ -477,10 +478,10 @@ fn progress(at: At, emission: &Emission<'_>) -> String {
         At::Statement(index) => {
             format!("replaying statement {} of {}", index + 1, emission.count())
         }
-        At::Behind if emission.execute.is_empty() && emission.script.is_none() => {
+        At::AfterStatements if emission.execute.is_empty() && emission.script.is_none() => {
             "generating code".to_owned()
         }
-        At::Behind => "running scripts or generating code".to_owned(),
+        At::AfterStatements => "running scripts or generating code".to_owned(),
     }
 }
 
@@ -551,7 +552,7 @@ fn during(emission: &Emission<'_>, at: At) -> Option<String> {
     Some(match at {
         At::Loading => "while it loaded the packages".to_owned(),
         At::Statement(index) => format!("at the statement `{}`", emission.statement(index)),
-        At::Behind => "after all statements were replayed".to_owned(),
+        At::AfterStatements => "after all statements were replayed".to_owned(),
     })
 }
 
@@ -573,6 +574,16 @@ fn records(emission: &Emission<'_>, left_out: &report::LeftOut) -> String {
     records
 }
 
+/// Appends a line `key<TAB>value…` to a job file.
+fn push_line(job: &mut String, key: &str, values: &[&dyn Display]) {
+    job.push_str(key);
+    for value in values {
+        job.push('\t');
+        job.extend(value.to_string().chars().flat_map(escape));
+    }
+    job.push('\n');
+}
+
 /// Returns the job file of the staging script, with lines `key<TAB>value…`.
 fn job(
     context: &Context,
@@ -582,14 +593,7 @@ fn job(
     staging: Staging,
 ) -> String {
     let mut job = String::new();
-    let mut line = |key: &str, values: &[&dyn std::fmt::Display]| {
-        job.push_str(key);
-        values.iter().for_each(|value| {
-            job.push('\t');
-            job.extend(value.to_string().chars().flat_map(escape));
-        });
-        job.push('\n');
-    };
+    let mut line = |key: &str, values: &[&dyn Display]| push_line(&mut job, key, values);
     line("project", &[&context.packages.project.display()]);
     line("stdlib", &[&context.julia.stdlib.display()]);
     line("statements", &[&statements.display()]);

@@ -1,6 +1,7 @@
 //! Builds an image: queries Julia, traces, emits, links, checks and measures.
 //!
-//! Architecture invariants: this crate runs child processes and writes only in the build directory.
+//! Architecture invariants: this crate runs child processes, and writes only in the build
+//! directory, the depots and the paths that its caller names.
 //! It reads no environment variables and prints nothing: the environment is passed as an
 //! [`Environment`], progress is reported as events.
 

@@ -27,10 +27,10 @@ use self::attempt::Link;
 pub use self::error::LinkError;
 pub use self::find::{compiler_variable, host, which};
 use self::paths::{absolute, create_dir};
-pub use self::prepare::{is_there, require_program};
 use self::prepare::{
     quiet, require_image, require_one, resolve, unresolved, write_exports, write_libsystem,
 };
+pub use self::prepare::{require_linker, require_program};
 use self::probe::Prober;
 use crate::{Children, Environment};
 

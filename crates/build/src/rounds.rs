@@ -37,7 +37,7 @@ pub struct Traced {
 const WORTH_MS: f64 = 50.0;
 
 /// Returns whether residuals justify another emission, as far as their costs are known.
-pub fn worth_a_round(residuals: &[String], costs_ms: &BTreeMap<String, f64>) -> bool {
+pub fn residuals_cost_enough(residuals: &[String], costs_ms: &BTreeMap<String, f64>) -> bool {
     let costs: Option<Vec<f64>> = residuals
         .iter()
         .map(|residual| costs_ms.get(residual).copied())
@@ -80,7 +80,7 @@ impl Trial {
 }
 
 /// Returns whether what it saves of a run, in milliseconds, justifies another emission.
-pub fn is_worth_a_round(saved_ms: f64) -> bool {
+pub fn saves_enough(saved_ms: f64) -> bool {
     saved_ms >= WORTH_MS
 }
 
@@ -166,15 +166,15 @@ mod tests {
             as_emitted: rehearsed(&["curable"], before),
             as_planned: rehearsed(&[], after),
         };
-        assert!(!is_worth_a_round(
+        assert!(!saves_enough(
             trial(&[200.0, 90.0], &[170.0, 60.0]).saved_ms()
         ));
         // Users start one workload with one kind of output: nobody saves the sum.
-        assert!(is_worth_a_round(
+        assert!(saves_enough(
             trial(&[200.0, 90.0], &[170.0, 20.0]).saved_ms()
         ));
         // Another process was busy.
-        assert!(!is_worth_a_round(trial(&[100.0], &[500.0]).saved_ms()));
+        assert!(!saves_enough(trial(&[100.0], &[500.0]).saved_ms()));
     }
 
     #[test]
@@ -193,11 +193,11 @@ mod tests {
     #[test]
     fn only_a_residual_that_a_trial_removes_is_worth_an_emission() {
         let trial = Trial {
-            as_emitted: rehearsed(&["curable", "stubborn", "the trial's own"], &[]),
-            as_planned: rehearsed(&["stubborn", "another of the trial's own"], &[]),
+            as_emitted: rehearsed(&["curable", "ineffective", "the trial's own"], &[]),
+            as_planned: rehearsed(&["ineffective", "another of the trial's own"], &[]),
         };
         // The process compiles neither "lost in the image" nor "not reached", whatever is replayed.
-        let residuals = texts(&["curable", "stubborn", "lost in the image", "not reached"]);
+        let residuals = texts(&["curable", "ineffective", "lost in the image", "not reached"]);
         assert_eq!(trial.cured(&residuals), ["curable"]);
         assert!(Trial::default().cured(&residuals).is_empty());
     }
@@ -245,13 +245,13 @@ mod tests {
     #[test]
     fn cheap_residuals_are_not_chased() {
         let costs = BTreeMap::from([("a".to_owned(), 30.0), ("b".to_owned(), 15.0)]);
-        assert!(!worth_a_round(&texts(&["a", "b"]), &costs));
-        assert!(worth_a_round(
+        assert!(!residuals_cost_enough(&texts(&["a", "b"]), &costs));
+        assert!(residuals_cost_enough(
             &texts(&["a", "b", "of unknown cost"]),
             &costs
         ));
-        assert!(!worth_a_round(&[], &costs));
+        assert!(!residuals_cost_enough(&[], &costs));
         let dear = BTreeMap::from([("a".to_owned(), 60.0)]);
-        assert!(worth_a_round(&texts(&["a"]), &dear));
+        assert!(residuals_cost_enough(&texts(&["a"]), &dear));
     }
 }

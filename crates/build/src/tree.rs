@@ -312,7 +312,7 @@ impl<'a> Walk<'a> {
             Err(error) => match std::fs::read_link(&path) {
                 Ok(target) => {
                     let target = target.to_string_lossy().into_owned();
-                    self.found.insert(self.name(&path), digest_of_text(&target));
+                    self.found.insert(self.name(&path), Sha256::of(&target));
                     return Ok(());
                 }
                 Err(_) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -502,10 +502,6 @@ fn is_launcher(content: &[u8]) -> bool {
 fn built(name: &str) -> Option<String> {
     let stem = name.strip_suffix(".receipt.json")?;
     (!stem.is_empty()).then(|| format!("{stem}."))
-}
-
-fn digest_of_text(text: &str) -> Sha256 {
-    Sha256::of(text)
 }
 
 /// Removes `.` and `..` from a path.

@@ -200,10 +200,7 @@ impl Builds {
     fn dist_of(&self, build: &Build, planned: &Planned, engine: &Engine) -> PathBuf {
         let is_published = build.image && !planned.files.inputs.is_for_this_machine(build);
         match self.purpose == Purpose::Use && !is_published {
-            true => {
-                let folder = engine.build_folder_of(&planned.files.folder);
-                folder.join(build.id.as_str()).join("dist")
-            }
+            true => planned.folder_of(engine, build).join("dist"),
             false => self.dist.clone(),
         }
     }
@@ -240,8 +237,7 @@ impl Builds {
         };
         let outside_changed = planned.outside_changed(engine, build);
         let dist = self.dist_of(build, planned, engine);
-        let folder = engine.build_folder_of(&planned.files.folder);
-        let unchanged = BuildRunner::unchanged_archive(&folder.join(build.id.as_str()));
+        let unchanged = BuildRunner::unchanged_archive(&planned.folder_of(engine, build));
         let found = existing(&dist, name, build, inputs, unchanged.as_ref());
         Ok(found.filter(|known| {
             let image = start::image_file(engine, planned, build);

@@ -155,7 +155,7 @@ pub async fn install(
             _ => download(&request, triplet, &acquirer, &mut catalogue).await?,
         };
         if to_tool_cache && request.nightly().is_some() {
-            let hint = "it names its entries by their versions, which last longer than a night";
+            let hint = "its entries are named by version, and a nightly build changes every day";
             engine.reporter.warn(
                 "nightly builds are not copied into the tool cache",
                 Some(hint.to_owned()),

@@ -175,18 +175,22 @@ impl Planned {
         }
     }
 
+    /// Returns the folder in which a build is made, with its records and logs.
+    pub fn folder_of(&self, engine: &Engine, build: &Build) -> PathBuf {
+        let folder = engine.build_folder_of(&self.files.folder);
+        folder.join(build.id.as_str())
+    }
+
     /// Whether a file outside of the project and the packages changed that Julia read for the last
     /// image of `build`.
     pub fn outside_changed(&self, engine: &Engine, build: &Build) -> bool {
-        let folder = engine.build_folder_of(&self.files.folder);
-        !emit::changed_outside(&folder.join(build.id.as_str())).is_empty()
+        !emit::changed_outside(&self.folder_of(engine, build)).is_empty()
     }
 
-    /// Whether the last image of `build`, whose receipt this is, contains a path of the folder in which the
-    /// project was then and is no more.
+    /// Whether the last image of `build`, whose receipt this is, contains a path of the folder from which the
+    /// project has been moved.
     pub fn contains_old_path(&self, engine: &Engine, build: &Build, receipt: &Receipt) -> bool {
-        let project = &self.files.folder;
-        let root = engine.build_folder_of(project).join(build.id.as_str());
+        let (project, root) = (&self.files.folder, self.folder_of(engine, build));
         let portability = receipt.check.portability.as_ref();
         portability.is_some_and(|found| emit::path_before_move(&root, project, found).is_some())
     }

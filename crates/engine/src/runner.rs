@@ -215,7 +215,7 @@ impl<'a> BuildRunner<'a> {
         Self::open(engine, planned, build, &options).await
     }
 
-    /// Opens the build's folder and creates the context, for a Julia that has been queried.
+    /// Creates the runner of a build whose folder is open, for a Julia that has been queried.
     fn on(
         engine: &'a Engine,
         planned: &'a Planned,
@@ -281,7 +281,7 @@ impl<'a> BuildRunner<'a> {
             ..
         } = &self.context;
         let folder = work.path("link");
-        Ok(link::is_there(
+        Ok(link::require_linker(
             &self.linker,
             julia,
             generation,
@@ -419,7 +419,7 @@ impl<'a> BuildRunner<'a> {
                 "{}:{}: ignored, {}: {}",
                 ignored.file, ignored.line, ignored.reason, ignored.text
             );
-            match ignored.text.contains("precompile") {
+            match ignored.mentions_precompile {
                 true => reporter.warn(text, None),
                 false => reporter.note(text),
             }
@@ -750,14 +750,14 @@ const IGNORED_SHOWN: usize = 10;
 const MANIFEST_NAME: &str = "Manifest.toml";
 
 /// The name under which [`Probed`] is recorded.
-const PROBED: &str = "probe";
+pub(crate) const PROBED: &str = "probe";
 
 /// The name under which the measurement without the image is recorded.
 const WITHOUT: &str = "without";
 
 /// The facts about the Julia that builds.
 #[derive(serde::Serialize, serde::Deserialize)]
-struct Probed {
-    facts: JuliaFacts,
+pub(crate) struct Probed {
+    pub(crate) facts: JuliaFacts,
     origin: JuliaOrigin,
 }

@@ -3,11 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use sysforge_build::WorkDir;
 use sysforge_build::instantiate::Instantiated;
 use sysforge_plan::plan::{Build, PlannedJulia};
-use sysforge_plan::{JuliaFacts, Receipt, image_environment};
+use sysforge_plan::{Receipt, image_environment};
 use sysforge_publish::install::activate::{Start, UserLists};
 
 use crate::engine::Engine;
@@ -15,12 +14,12 @@ use crate::error::EngineError;
 use crate::failure::Failure;
 use crate::paths::write_file;
 use crate::planning::Planned;
+use crate::runner::{PROBED, Probed};
 
 /// Returns the path of a build's image in the build folder.
 pub fn image_file(engine: &Engine, planned: &Planned, build: &Build) -> PathBuf {
     let extension = build.triplet.os().conventions().library_extension;
-    let folder = engine.build_folder_of(&planned.files.folder);
-    let folder = folder.join(build.id.as_str());
+    let folder = planned.folder_of(engine, build);
     folder.join(format!("{}.{extension}", build.id))
 }
 
@@ -64,15 +63,10 @@ pub(crate) fn julia_of(
 }
 
 fn julia(build: &Build, folder: &Path) -> Result<PathBuf, EngineError> {
-    /// The part of the record that is needed here.
-    #[derive(Deserialize)]
-    struct Probed {
-        facts: JuliaFacts,
-    }
     if let PlannedJulia::Given { executable, .. } = &build.julia {
         return Ok(executable.clone());
     }
-    let probed: Option<(_, Probed)> = WorkDir::peek(folder, "probe");
+    let probed: Option<(_, Probed)> = WorkDir::peek(folder, PROBED);
     let probed = probed.map(|(_, probed)| probed.facts.executable);
     probed.ok_or_else(|| EngineError::NoImage(folder.to_owned()))
 }

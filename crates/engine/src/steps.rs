@@ -75,9 +75,8 @@ impl Planned {
     ///
     /// For the first build without the step.
     pub fn require_step(&self, step: &'static str, engine: &Engine) -> Result<(), WorkDirError> {
-        let folder = engine.build_folder_of(&self.files.folder);
         let mut builds = self.plan.builds.iter();
-        builds.try_for_each(|build| WorkDir::require(&folder.join(build.id.as_str()), step))
+        builds.try_for_each(|build| WorkDir::require(&self.folder_of(engine, build), step))
     }
 
     /// Makes sure that each build has an image, unless one is named, before a Julia is downloaded.

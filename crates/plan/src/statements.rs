@@ -37,6 +37,9 @@ pub struct Ignored {
     pub text: String,
     /// Why it is not a statement.
     pub reason: String,
+    /// Whether the whole text contains the word `precompile`: then it may have been meant as a statement.
+    #[serde(skip)]
+    pub mentions_precompile: bool,
 }
 
 /// Reads a file of statements written by `--trace-compile`, SnoopCompile or a person. Drops

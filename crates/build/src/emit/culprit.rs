@@ -24,7 +24,7 @@ pub(super) async fn find(
     match at {
         At::Loading => return Ok(None),
         At::Statement(index) => return Ok(Some((index, how))),
-        At::Behind => {}
+        At::AfterStatements => {}
     }
     if let Staged::Failed(source, At::Statement(index), _) =
         stage(context, emission, attempt, Staging::Replay).await?

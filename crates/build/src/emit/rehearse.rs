@@ -2,13 +2,14 @@
 //! replayed and then the workloads run under `--trace-compile`. An image with these statements
 //! would lack the code that is still compiled and contain the rest.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use futures_util::{StreamExt, stream};
 use sysforge_plan::text::counted;
 use sysforge_plan::{OutputKind, statements};
 
-use super::{Emission, Staging, escape, job, records, report, write_scripts};
+use super::{Emission, Staging, job, push_line, records, report, write_scripts};
 use crate::context::{Context, shown};
 use crate::script::Script;
 use crate::trace::On;
@@ -36,9 +37,13 @@ pub async fn rehearse(
     outputs: &[OutputKind],
 ) -> Option<Rehearsed> {
     let work = &context.work;
-    write_scripts(work).ok()?;
     let list = records(emission, &report::LeftOut::new());
-    let list = work.write("rehearsal.list", &list).ok()?;
+    let written = write_scripts(work).and_then(|_| work.write("rehearsal.list", &list));
+    let list = written.inspect_err(|error| {
+        let text = "statements without effect are found only after the emission";
+        context.reporter.note(format!("{text}: {error}"));
+    });
+    let list = list.ok()?;
     let runs = workloads.iter().enumerate().flat_map(|(index, workload)| {
         let outputs = outputs.iter();
         outputs.map(move |output| (index, workload, *output))
@@ -72,25 +77,30 @@ async fn one(
     list: &Path,
     name: String,
 ) -> Option<(String, f64)> {
+    let subject = format!(
+        "rehearse {}, output to {output}",
+        shown(&workload.path, &context.project)
+    );
+    let failed = |why: String| {
+        context.reporter.note(format!(
+            "{subject}, failed: statements without effect are found only after the emission: {why}"
+        ));
+    };
     let work = &context.work;
     let files = ["jl", "tsv", "ms"].map(|extension| format!("{name}.{extension}"));
-    work.forget(&files.each_ref().map(String::as_str)).ok()?;
+    let forgotten = work.forget(&files.each_ref().map(String::as_str));
+    forgotten.map_err(|error| failed(error.to_string())).ok()?;
     let [recording, report, run_time] = files.map(|file| work.path(file));
     let mut job = job(context, emission, list, &report, Staging::Replay);
-    let words = std::iter::once(workload.path.display().to_string()).chain(workload.args.clone());
-    let run_time_path = run_time.display().to_string();
-    for (key, values) in [
-        ("rehearse", words.collect::<Vec<_>>()),
-        ("run-time", vec![run_time_path]),
-    ] {
-        job.push_str(key);
-        for value in values {
-            job.push('\t');
-            job.extend(value.chars().flat_map(escape));
-        }
-        job.push('\n');
-    }
-    let job = work.write(&format!("{name}.job"), &job).ok()?;
+    let path = workload.path.display();
+    let arguments = workload.args.iter().map(|one| one as &dyn Display);
+    let words: Vec<_> = std::iter::once(&path as &dyn Display)
+        .chain(arguments)
+        .collect();
+    push_line(&mut job, "rehearse", &words);
+    push_line(&mut job, "run-time", &[&run_time.display()]);
+    let job = work.write(&format!("{name}.job"), &job);
+    let job = job.map_err(|error| failed(error.to_string())).ok()?;
     let program = match on {
         On::Base => {
             let base = context.base.as_ref().unwrap_or(&context.julia.base_image);
@@ -113,20 +123,13 @@ async fn one(
         .arg(&job)
         .prefixed(&workload.prefix)
         .directory(&context.project);
-    let workload = shown(&workload.path, &context.project);
-    let subject = format!("rehearse {workload}, output to {output}");
     let task = context.reporter.start(on.step(), subject.clone());
-    let failed = |why: String| {
-        context.reporter.note(format!(
-            "{subject}, failed; what needs another way to compile shows after the emission: {why}"
-        ));
-    };
     let ended = context.children.run(&program, &task).await;
     ended.map_err(|error| failed(error.to_string())).ok()?;
     let text = sysforge_files::read_text(&recording)
         .map_err(|error| failed(error.to_string()))
         .ok()?;
-    let Some(workload) = behind_mark(&text) else {
+    let Some(workload) = after_mark(&text) else {
         failed("the workload was not reached".to_owned());
         return None;
     };
@@ -140,7 +143,7 @@ async fn one(
 }
 
 /// Returns the lines after the mark, or `None` if it was not reached.
-fn behind_mark(text: &str) -> Option<String> {
+fn after_mark(text: &str) -> Option<String> {
     let mut lines = text.lines().skip_while(|line| !line.contains(MARK));
     lines.next()?;
     Some(lines.map(|line| format!("{line}\n")).collect())
@@ -155,8 +158,8 @@ mod tests {
         let text = "precompile(Tuple{typeof(a)})\n\
                     precompile(Tuple{typeof(Main.S.sysforge_workload_begins), Int64})\n\
                     precompile(Tuple{typeof(b)})\n";
-        let rest = behind_mark(text).unwrap();
+        let rest = after_mark(text).unwrap();
         assert_eq!(rest, "precompile(Tuple{typeof(b)})\n");
-        assert_eq!(behind_mark("precompile(Tuple{typeof(a)})\n"), None);
+        assert_eq!(after_mark("precompile(Tuple{typeof(a)})\n"), None);
     }
 }

@@ -10,7 +10,7 @@ use super::error::EmitError;
 
 /// One line of the report.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fate {
+pub(super) struct ReplayResult {
     pub(super) index: usize,
     replayed: bool,
     skipped: bool,
@@ -22,23 +22,23 @@ pub(super) struct Fate {
 pub(super) type LeftOut = BTreeMap<usize, String>;
 
 /// Reads the report; returns `None` if the process ended before it reached the statements.
-pub(super) fn read(path: &Path) -> Result<Option<Vec<Fate>>, EmitError> {
+pub(super) fn read(path: &Path) -> Result<Option<Vec<ReplayResult>>, EmitError> {
     let text = unless_gone(sysforge_files::read_text(path).map(Some));
     let text = text.map_err(|source| EmitError::Report {
         path: path.to_owned(),
         source,
     })?;
-    Ok(text.map(|text| text.lines().filter_map(read_fate).collect()))
+    Ok(text.map(|text| text.lines().filter_map(read_result).collect()))
 }
 
-fn read_fate(line: &str) -> Option<Fate> {
+fn read_result(line: &str) -> Option<ReplayResult> {
     let mut fields = line.splitn(4, '\t');
     let index: usize = fields.next()?.parse().ok()?;
-    let fate = fields.next()?;
-    Some(Fate {
+    let result = fields.next()?;
+    Some(ReplayResult {
         index: index.checked_sub(1)?,
-        replayed: fate == "replayed",
-        skipped: fate == "skipped",
+        replayed: result == "replayed",
+        skipped: result == "skipped",
         mended: fields.next()? == "true",
         reason: fields.next()?.to_owned(),
     })
@@ -48,30 +48,35 @@ fn read_fate(line: &str) -> Option<Fate> {
 /// without a result counts as failed, so that all are accounted for.
 pub(super) fn account(
     statements: &[String],
-    fates: &[Fate],
+    results: &[ReplayResult],
     left_out: &LeftOut,
 ) -> StatementCounts {
     let mut counts = StatementCounts {
         recorded: statements.len(),
         ..StatementCounts::default()
     };
-    let fates: BTreeMap<usize, &Fate> = fates.iter().map(|fate| (fate.index, fate)).collect();
+    let results: BTreeMap<usize, &ReplayResult> = results
+        .iter()
+        .map(|result| (result.index, result))
+        .collect();
     for (index, statement) in statements.iter().enumerate() {
         let unreplayed = |reason: &str| Unreplayed {
             statement: statement.clone(),
             reason: reason.to_owned(),
         };
-        match (left_out.get(&index), fates.get(&index)) {
+        match (left_out.get(&index), results.get(&index)) {
             (Some(reason), _) => counts.failed.push(unreplayed(reason)),
-            (None, Some(fate)) if fate.replayed => {
+            (None, Some(result)) if result.replayed => {
                 counts.replayed += 1;
-                counts.mended += usize::from(fate.mended);
+                counts.mended += usize::from(result.mended);
             }
-            (None, Some(fate)) if fate.skipped => counts.skipped.push(unreplayed(&fate.reason)),
-            (None, Some(fate)) => counts.failed.push(unreplayed(&fate.reason)),
+            (None, Some(result)) if result.skipped => {
+                counts.skipped.push(unreplayed(&result.reason));
+            }
+            (None, Some(result)) => counts.failed.push(unreplayed(&result.reason)),
             (None, None) => counts
                 .failed
-                .push(unreplayed("the staging script did not come to it")),
+                .push(unreplayed("the emitting script did not reach it")),
         }
     }
     counts
@@ -85,37 +90,37 @@ pub(super) enum At {
     /// At the statement of this index.
     Statement(usize),
     /// After all statements.
-    Behind,
+    AfterStatements,
 }
 
-pub(super) fn at(count: usize, fates: Option<&[Fate]>, left_out: &LeftOut) -> At {
-    let Some(fates) = fates else {
+pub(super) fn at(count: usize, results: Option<&[ReplayResult]>, left_out: &LeftOut) -> At {
+    let Some(results) = results else {
         return At::Loading;
     };
-    let start = fates.last().map_or(0, |last| last.index + 1);
+    let start = results.last().map_or(0, |last| last.index + 1);
     let next = (start..count).find(|index| !left_out.contains_key(index));
-    next.map_or(At::Behind, At::Statement)
+    next.map_or(At::AfterStatements, At::Statement)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn fates(lines: &[&str]) -> Vec<Fate> {
-        lines.iter().filter_map(|line| read_fate(line)).collect()
+    fn results(lines: &[&str]) -> Vec<ReplayResult> {
+        lines.iter().filter_map(|line| read_result(line)).collect()
     }
 
     #[test]
     fn every_statement_is_accounted_for() {
         let statements: Vec<String> = ["a", "b", "c", "d", "e"].map(str::to_owned).into();
-        let fates = fates(&[
+        let results = results(&[
             "1\treplayed\ttrue\t",
             "2\tfailed\tfalse\tX is not defined",
             "3\tskipped\tfalse\tMain",
             "garbage",
         ]);
         let left_out = LeftOut::from([(4, "Julia crashes on it".to_owned())]);
-        let counts = account(&statements, &fates, &left_out);
+        let counts = account(&statements, &results, &left_out);
         assert_eq!((counts.recorded, counts.replayed, counts.mended), (5, 1, 1));
         assert_eq!(counts.check(), Ok(()));
         let reasons: Vec<_> = counts.failed.iter().map(|f| f.reason.as_str()).collect();
@@ -123,7 +128,7 @@ mod tests {
             reasons,
             [
                 "X is not defined",
-                "the staging script did not come to it",
+                "the emitting script did not reach it",
                 "Julia crashes on it"
             ]
         );
@@ -135,10 +140,10 @@ mod tests {
         let none = LeftOut::new();
         assert_eq!(at(2, None, &none), At::Loading);
         assert_eq!(at(2, Some(&[]), &none), At::Statement(0));
-        let first = fates(&["1\treplayed\tfalse\t"]);
+        let first = results(&["1\treplayed\tfalse\t"]);
         assert_eq!(at(2, Some(&first), &none), At::Statement(1));
         let skipping = LeftOut::from([(1, String::new())]);
-        assert_eq!(at(2, Some(&first), &skipping), At::Behind);
+        assert_eq!(at(2, Some(&first), &skipping), At::AfterStatements);
         assert_eq!(at(3, Some(&first), &skipping), At::Statement(2));
     }
 }

@@ -120,7 +120,7 @@ impl Link<'_> {
     }
 
     async fn attempt(&self, attempt: usize, candidate: &Candidate) -> Result<Linked, Failure> {
-        let shims = self.show(candidate).map_err(Failure::Final)?;
+        let shims = self.create_shim(candidate).map_err(Failure::Final)?;
         let prober = Prober {
             triplet: self.job.julia.triplet,
             environment: self.environment_of(candidate),

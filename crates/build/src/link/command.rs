@@ -172,7 +172,7 @@ impl Link<'_> {
     /// Creates a folder with a link to the linker, under the name that the driver looks for.
     /// Otherwise the driver might not find it: gcc looks for `ld.lld` in its own folders, and a
     /// cross gcc for a name with the platform's prefix.
-    pub(super) fn show(&self, candidate: &Candidate) -> Result<Option<PathBuf>, LinkError> {
+    pub(super) fn create_shim(&self, candidate: &Candidate) -> Result<Option<PathBuf>, LinkError> {
         let Some((name, target)) = &candidate.shim else {
             return Ok(None);
         };

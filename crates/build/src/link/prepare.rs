@@ -101,7 +101,7 @@ pub(super) fn unresolved(
 /// # Errors
 ///
 /// [`LinkError::NoProgram`] or [`LinkError::NoneOfThese`] if it cannot.
-pub fn is_there(
+pub fn require_linker(
     choice: &LinkerChoice,
     julia: &JuliaFacts,
     generation: &Generation,
@@ -116,7 +116,7 @@ pub fn is_there(
     Ok(())
 }
 
-/// Checks that the compiler which the user has named is on this machine. Unlike [`is_there`], this needs
+/// Checks that the compiler which the user has named is on this machine. Unlike [`require_linker`], this needs
 /// no facts about Julia.
 ///
 /// # Errors

@@ -382,7 +382,7 @@ async fn a_linker_that_writes_nothing_is_no_success() {
     .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "LLD 99.0 (compatible with GNU linkers) ended well, but wrote no image"
+        "LLD 99.0 (compatible with GNU linkers) succeeded but wrote no image"
     );
     assert!(is_empty(&lab.path("dist")));
 }

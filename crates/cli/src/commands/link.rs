@@ -59,7 +59,7 @@ async fn inspect(image: &Path, args: &LinkArgs, session: &Session) -> Outcome {
     verified?;
     if !session.global.json {
         let triplet = target.triplet.map_or_else(Engine::host, Ok)?;
-        let text = format!("{}: a good image for {triplet}", image.display());
+        let text = format!("{}: a valid image for {triplet}", image.display());
         session.terminal.data(&text);
     }
     Ok(())

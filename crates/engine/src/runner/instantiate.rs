@@ -91,7 +91,7 @@ pub fn recorded(
     build: &Build,
     options: &PackageOptions,
 ) -> Option<Instantiated> {
-    let folder = engine.build_folder_of(&planned.files.folder);
+    let folder = planned.folder_of(engine, build);
     let request = request(engine, planned, build, options);
     let _lease = hold_spare(engine, &request).ok()?;
     Instantiated::recorded(&folder, &request, Need::Packages)

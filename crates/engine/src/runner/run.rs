@@ -6,7 +6,7 @@ use std::path::Path;
 use sysforge_build::emit::{self, Emission, Emitted, Rehearsed};
 use sysforge_build::inputs::Fingerprint;
 use sysforge_build::measure::Measured;
-use sysforge_build::rounds::{self, Traced, Trial, worth_a_round};
+use sysforge_build::rounds::{self, Traced, Trial, residuals_cost_enough};
 use sysforge_build::trace::On;
 use sysforge_build::workdir::WorkDir;
 use sysforge_pack::Packed;
@@ -19,7 +19,7 @@ use super::packing::Checked;
 use super::{BuildRunner, WITHOUT};
 use crate::failure::Failure;
 
-/// How often it is measured again what another emission would save, before minutes are spent on it: other
+/// How many times the saving of another emission is measured again, before minutes are spent on it: other
 /// processes on the machine can make one run slower than another.
 const REPEATS: u32 = 2;
 
@@ -103,7 +103,7 @@ impl BuildRunner<'_> {
         !changed.is_empty()
     }
 
-    /// Whether the last image contains a path of the folder in which the project was then and is no more.
+    /// Whether the last image contains a path of the folder from which the project has been moved.
     fn was_moved(&self) -> bool {
         let (root, project) = (self.context.work.root(), &self.context.project);
         let old = WorkDir::peek::<Checked>(root, "check").and_then(|(_, checked)| {
@@ -206,7 +206,7 @@ impl BuildRunner<'_> {
         let residuals = &record.residuals;
         let reporter = &self.engine.reporter;
         let left = counted(residuals.len(), "statement");
-        if !worth_a_round(residuals, &record.costs_ms) {
+        if !residuals_cost_enough(residuals, &record.costs_ms) {
             if !residuals.is_empty() {
                 let ms: f64 = residuals
                     .iter()
@@ -238,19 +238,19 @@ impl BuildRunner<'_> {
         let trial = trial.unwrap_or_default();
         let Some(next) = traced.next(&trial.cured(&curable), &record.rounds) else {
             reporter.note(format!(
-                "running the workloads still compiles {left}, and no other reading of the statements helps"
+                "running the workloads still compiles {left}, and no other form of the statements helps"
             ));
             return Ok(None);
         };
         let mut saved_ms = trial.saved_ms();
         for _ in 0..REPEATS {
-            if !rounds::is_worth_a_round(saved_ms) {
+            if !rounds::saves_enough(saved_ms) {
                 break;
             }
             let again = self.trial(traced, &next, &curable, &outputs).await;
             saved_ms = saved_ms.min(again.unwrap_or_default().saved_ms());
         }
-        if !rounds::is_worth_a_round(saved_ms) {
+        if !rounds::saves_enough(saved_ms) {
             reporter.note(format!(
                 "running the workloads still compiles {left}; another emission would save \
                  {saved_ms:.0} ms of each run, which is not worth it"

@@ -41,6 +41,14 @@ pub(super) struct Binding<'a> {
     pub(super) is_read: bool,
 }
 
+impl Binding<'_> {
+    fn is_module(&self) -> bool {
+        let rest = self.text.strip_prefix("bare").unwrap_or(&self.text);
+        let rest = rest.strip_prefix("module");
+        rest.is_some_and(|rest| rest.starts_with(char::is_whitespace))
+    }
+}
+
 /// Where a statement is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Site {
@@ -128,7 +136,7 @@ impl<'a> Definitions<'a> {
         let modules = self.by_name.get(module).into_iter().flatten();
         let mut names: Vec<&str> = modules
             .map(|index| &self.bindings[*index])
-            .filter(|binding| binding.text.starts_with(['m', 'b']))
+            .filter(|binding| binding.is_module())
             .flat_map(|module| {
                 let inside = self.bindings.iter().filter(|binding| {
                     module.place.contains(&binding.place.start)
@@ -257,7 +265,8 @@ impl<'a> Definitions<'a> {
     }
 }
 
-/// Returns the names of the bindings that fulfil `is` or use such a name, of those that fulfil `of`.
+/// Among the bindings for which `of` holds, returns the names of those for which `is` holds, and of those
+/// that use such a name, directly or not.
 fn closure<'a>(
     bindings: &[Binding<'a>],
     of: impl Fn(&Binding<'a>) -> bool,

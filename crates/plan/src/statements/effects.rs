@@ -40,6 +40,11 @@ const LOCAL: [&str; 8] = [
 /// Words that open other blocks.
 const SHARED: [&str; 5] = ["begin", "if", "quote", "module", "baremodule"];
 
+/// Whether this word opens a block, which `end` closes.
+pub(super) fn opens_block(word: &str) -> bool {
+    LOCAL.contains(&word) || SHARED.contains(&word)
+}
+
 /// Returns the effects of the expression in `text[start..end]`.
 pub(super) fn of(text: &str, start: usize, end: usize) -> Effects<'_> {
     let begin = after_macros(text, start);

@@ -24,7 +24,7 @@ const LONGEST_IN_VAIN: usize = 1 << 25;
 /// part of the stack.
 const DEEPEST: usize = 64;
 
-/// How often a file is read at most. Each reading knows the definitions that the one before it found, which
+/// The maximum number of readings of a file. Each knows the definitions that the one before it found, which
 /// decide what calls `precompile`; the second is the last unless functions call each other.
 const MOST_READINGS: usize = 8;
 
@@ -32,22 +32,6 @@ const MOST_READINGS: usize = 8;
 /// statement.
 const MOST_TAKEN: usize = 1 << 22;
 
-/// Words that open a block, which `end` closes.
-const OPENERS: [&str; 13] = [
-    "begin",
-    "if",
-    "let",
-    "function",
-    "macro",
-    "module",
-    "baremodule",
-    "struct",
-    "while",
-    "for",
-    "try",
-    "quote",
-    "do",
-];
 /// Words that end the preceding part of a block.
 const CLOSERS: [&str; 5] = ["end", "else", "elseif", "catch", "finally"];
 
@@ -256,7 +240,7 @@ impl<'a, 'k> Reader<'a, 'k> {
         let called = text.strip_suffix("()").unwrap_or_default();
         let name = called.rsplit('.').next().unwrap_or_default();
         !name.is_empty()
-            && lexer::name(name, 0) == name.len()
+            && lexer::name_end(name, 0) == name.len()
             && guards.is_empty()
             && self.known.was_read(name, self.site(start))
     }
@@ -299,7 +283,7 @@ impl<'a, 'k> Reader<'a, 'k> {
         };
         // An expression that is only evaluated may change all that it names, unless it is only a name.
         let is_bare = effects.effect == Effect::Changes && !item.calls;
-        if is_bare && lexer::name(text, 0) == text.len() {
+        if is_bare && lexer::name_end(text, 0) == text.len() {
             return;
         }
         self.found.push(Binding {
@@ -394,7 +378,7 @@ impl<'a, 'k> Reader<'a, 'k> {
         let Some(module) = path.trim_start().strip_prefix('.') else {
             return;
         };
-        let module = &module[..lexer::name(module, 0)];
+        let module = &module[..lexer::name_end(module, 0)];
         let names = match path.split_once(':') {
             Some((_, names)) => names_in(names).into_iter().collect(),
             None => self.known.names_of_module(module),
@@ -553,7 +537,7 @@ impl<'a, 'k> Reader<'a, 'k> {
                 }
                 let before = last.map_or("", |last| self.spell(last));
                 if token.kind == Kind::Name && ![".", ":", "@"].contains(&before) {
-                    blocks += usize::from(OPENERS.contains(&word));
+                    blocks += usize::from(effects::opens_block(word));
                     blocks = blocks.saturating_sub(usize::from(word == "end"));
                 }
                 let called = self.text[token.end..].starts_with(['(', '.']);
@@ -733,7 +717,7 @@ impl<'a, 'k> Reader<'a, 'k> {
                     }
                 }
                 let kind = word == "type" && ["abstract", "primitive"].contains(&before);
-                blocks += usize::from(kind || (keyword && OPENERS.contains(&word)));
+                blocks += usize::from(kind || (keyword && effects::opens_block(word)));
             }
             if word == "precompile" && token.kind == Kind::Name {
                 let qualifier = last[0].map_or("", |last| self.spell(last));
@@ -774,7 +758,7 @@ impl<'a, 'k> Reader<'a, 'k> {
 
     /// Returns the name at an offset, or an empty string.
     fn word(&self, at: usize) -> &'a str {
-        &self.text[at..lexer::name(self.text, at)]
+        &self.text[at..lexer::name_end(self.text, at)]
     }
 
     fn is_line_end(&self, at: usize) -> bool {
@@ -877,6 +861,7 @@ impl<'a, 'k> Reader<'a, 'k> {
             line,
             text: shown,
             reason: reason.to_owned(),
+            mentions_precompile: text.contains("precompile"),
         };
         self.ignored.push((start, ignored));
     }

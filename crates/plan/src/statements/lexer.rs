@@ -88,11 +88,11 @@ impl<'a> Lexer<'a> {
                 Some(length) => (Kind::Literal, start + length),
                 None => (Kind::Operator, start + 1),
             },
-            byte if byte.is_ascii_digit() => (Kind::Literal, number(self.text, start)),
+            byte if byte.is_ascii_digit() => (Kind::Literal, number_end(self.text, start)),
             _ if let Some(length) = operator(&self.text[start..]) => {
                 (Kind::Operator, start + length)
             }
-            byte if begins_name(byte) => (Kind::Name, name(self.text, start)),
+            byte if begins_name(byte) => (Kind::Name, name_end(self.text, start)),
             _ => (Kind::Operator, start + 1),
         };
         self.at = end;
@@ -302,7 +302,7 @@ fn begins_name(byte: u8) -> bool {
 }
 
 /// Returns the end of the name that begins at `start`, which is `start` if there is none.
-pub(super) fn name(text: &str, start: usize) -> usize {
+pub(super) fn name_end(text: &str, start: usize) -> usize {
     let bytes = text.as_bytes();
     let mut at = start;
     while let Some(byte) = bytes.get(at) {
@@ -328,7 +328,7 @@ pub(super) fn name(text: &str, start: usize) -> usize {
     at
 }
 
-fn number(text: &str, start: usize) -> usize {
+fn number_end(text: &str, start: usize) -> usize {
     let bytes = text.as_bytes();
     let mut at = start;
     while let Some(byte) = bytes.get(at) {
