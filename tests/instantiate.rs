@@ -357,12 +357,10 @@ fn the_test_dependencies_serve_workloads() {
 fn a_folder_with_a_project_file_serves_workloads() {
     let project = Project::on(&[TIDES]);
     let colours = uuid(&project.server, "HarbourColours");
+    let dependencies = format!("[deps]\nHarbourColours = \"{colours}\"\n");
     project
         .scratch
-        .file(
-            "bench/Project.toml",
-            &format!("[deps]\nHarbourColours = \"{colours}\"\n"),
-        )
+        .file("bench/JuliaProject.toml", &dependencies)
         .file("workload.jl", "using HarbourTides, HarbourColours\n")
         .config(
             "name = \"x\"\njulia = \"1.5\"\nworkloads = [\"workload.jl\"]\n\
@@ -372,6 +370,10 @@ fn a_folder_with_a_project_file_serves_workloads() {
     assert!(!project.manifest(&done).contains("HarbourColours"));
     project.run(&["trace"]).succeeds();
     assert!(!project.scratch.path("bench/Manifest.toml").exists());
+    assert_eq!(project.instantiate()["reused"], true);
+    let changed = format!("{dependencies}# changed\n");
+    project.scratch.file("bench/JuliaProject.toml", &changed);
+    assert_eq!(project.instantiate()["reused"], false);
 }
 
 #[test]
