@@ -190,6 +190,8 @@ impl S3 {
             Ok(()) => Ok(Some(
                 serde_json::from_slice(&sink.into_bytes()).unwrap_or_else(|_| Lock::new("", 0)),
             )),
+            // It is larger than any lock: nothing else fails on this machine.
+            Err(Failure::Local(_)) => Ok(Some(Lock::new("", 0))),
             Err(failure) if is_missing(&failure) => Ok(None),
             Err(failure) => Err(failure),
         }

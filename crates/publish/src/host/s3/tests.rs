@@ -338,6 +338,18 @@ async fn the_lock_of_a_dead_publisher_is_taken_over() {
 }
 
 #[tokio::test]
+async fn a_lock_that_cannot_be_read_is_taken_over_whatever_its_size() {
+    let (_dir, bundle) = bundle(b"one").await;
+    for size in [100, 100 << 10] {
+        let storage = Storage::start();
+        storage.put("demo/.sysforge-lock", &vec![b'x'; size]);
+        let published = publish(&storage, &bundle, POLICY).await.unwrap();
+        assert_eq!(published.outcome, Outcome::Published, "{size}");
+        assert!(storage.objects("demo/.sysforge-lock").is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_publisher_whose_lock_was_taken_makes_nothing_public() {
     let storage = Storage::start();
     let (_dir, bundle) = bundle(b"one").await;
