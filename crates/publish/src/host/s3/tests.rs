@@ -267,6 +267,23 @@ async fn a_public_release_stays_as_it_is_until_the_new_one_is_complete() {
 }
 
 #[tokio::test]
+async fn a_copy_with_other_bytes_does_not_become_public() {
+    let storage = Storage::start();
+    let (_one, one) = bundle(b"one").await;
+    let (_two, two) = bundle(b"two").await;
+    publish(&storage, &one, POLICY).await.unwrap();
+    // The service copies the attributes of the archive, and damages its bytes.
+    storage.spoil("demo/v1.0.0/demo-julia");
+    let error = publish(&storage, &two, REPLACE).await.unwrap_err();
+    assert!(matches!(error, PublishError::HostDigest { .. }), "{error}");
+    let index = format!("demo/v1.0.0/{INDEX_NAME}");
+    assert!(!storage.keys().contains(&index));
+    storage.spoil("nothing");
+    let published = publish(&storage, &two, POLICY).await.unwrap();
+    assert_eq!(published.outcome, Outcome::Published);
+}
+
+#[tokio::test]
 async fn a_service_that_always_calls_the_lock_taken_is_given_up() {
     let storage = Storage::start();
     let (_dir, bundle) = bundle(b"one").await;
