@@ -23,9 +23,9 @@ use crate::host::Timing;
 use crate::host::failure::{Failure, of_net, transport};
 use crate::local::CHUNK;
 
-/// Maximum size of an answer, in bytes: a list of a thousand objects is smaller. Large objects are
-/// not read here.
-const ANSWER_LIMIT: usize = 64 << 20;
+/// Maximum size of an answer, in bytes: a list of a thousand objects, each with a key of 1024 bytes,
+/// is smaller. Parsed, a list takes up to 40 times as much memory. Large objects are not read here.
+pub(super) const ANSWER_LIMIT: usize = 8 << 20;
 
 /// Sends requests, each in as many attempts as [`Timing`] allows.
 #[derive(Debug, Clone)]

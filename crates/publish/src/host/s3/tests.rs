@@ -6,6 +6,7 @@ mod storage;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use sysforge_net::{Network, Retries};
 use sysforge_plan::release::Site;
 use sysforge_plan::{Explain, Reporter, Sha256, Step};
@@ -233,6 +234,20 @@ async fn a_listing_that_ignores_its_prefix_and_never_ends_removes_nothing_of_oth
         assert!(left.contains(&key.to_owned()), "{key} is gone: {left:?}");
     }
     assert!(!left.contains(&"demo/v1.0.0/stranger".to_owned()));
+}
+
+#[tokio::test]
+async fn a_listing_larger_than_any_list_of_a_page_is_refused_unparsed() {
+    let storage = Storage::start();
+    let host = host(&storage);
+    storage.list_at_length(service::ANSWER_LIMIT - 1000);
+    let mut objects = host.store.list(None);
+    objects.next().await.unwrap().unwrap();
+    storage.list_at_length(service::ANSWER_LIMIT);
+    let mut objects = host.store.list(None);
+    let error = objects.next().await.unwrap().unwrap_err();
+    let said = failure_of(&error).words();
+    assert!(said.contains("the limit is 8388608"), "{said}");
 }
 
 #[tokio::test]

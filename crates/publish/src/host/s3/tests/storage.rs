@@ -35,6 +35,8 @@ struct Inner {
     spoilt: Option<String>,
     /// Listings have all objects, whatever the prefix, and every page names the same next one.
     lists_without_end: bool,
+    /// The size that listings have at least, in bytes.
+    listing_size: usize,
 }
 
 /// A service on a port of this machine.
@@ -122,6 +124,11 @@ impl Storage {
     /// From now on, listings have all objects, whatever the prefix, and never end.
     pub(super) fn list_without_end(&self) {
         self.inner.lock().unwrap().lists_without_end = true;
+    }
+
+    /// From now on, listings have at least this many bytes.
+    pub(super) fn list_at_length(&self, size: usize) {
+        self.inner.lock().unwrap().listing_size = size;
     }
 
     pub(super) fn spoil(&self, prefix: &str) {
@@ -331,6 +338,9 @@ impl Inner {
                 "<Contents><Key>{key}</Key><LastModified>1994-11-06T08:49:37.000Z</LastModified><ETag>\"1\"</ETag><Size>{}</Size></Contents>",
                 object.bytes.len()
             ));
+        }
+        while body.len() < self.listing_size {
+            body.push_str("<Contents><Key>demo/x</Key><LastModified>1994-11-06T08:49:37.000Z</LastModified><ETag>\"1\"</ETag><Size>1</Size></Contents>");
         }
         body.push_str("</ListBucketResult>");
         (200, Vec::new(), body.into_bytes())
