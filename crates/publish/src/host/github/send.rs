@@ -120,7 +120,8 @@ pub(super) fn need(
             if asset.kind == Kind::Statement
                 && there.is_uploaded()
                 && !rules.draft
-                && !rules.renew =>
+                && !rules.renew
+                && !rules.replace =>
         {
             Ok(None)
         }
@@ -468,6 +469,7 @@ mod tests {
         assert_eq!(of(Kind::Index, &other, false, false), None);
         assert_eq!(of(Kind::Statement, &other, false, false), Some(None));
         assert_eq!(of(Kind::Statement, &other, false, true), replace);
+        assert_eq!(of(Kind::Statement, &other, true, false), replace);
     }
 
     #[test]
