@@ -320,8 +320,8 @@ impl Explain for PublishError {
                  new tag"
             }
             Self::PublicIncomplete { .. } => {
-                "publish the images again from their dist directory with `--replace`, or delete \
-                 the release"
+                "publish the images again from their dist directory with `--replace`, after \
+                 deleting a provenance of other images, or delete the release"
             }
             Self::UploadAddress { .. } => {
                 "is GITHUB_API_URL the address of the API itself, and not of something between?"
@@ -352,8 +352,10 @@ impl Explain for PublishError {
                      `--signed-for ADDRESS`; otherwise do not use it"
                 }
             },
-            Self::NoDraft(_) | Self::Incomplete { .. } => {
-                "send the images first: `sysforge publish --draft`"
+            Self::NoDraft(_) => "send the images first: `sysforge publish --draft`",
+            Self::Incomplete { .. } => {
+                "send the images again with `sysforge publish --draft`, with `--sign-key` if the \
+                 release is signed; delete what that does not replace"
             }
             Self::Repository(_) => "write OWNER/NAME, as in `--repository octo/images`",
             Self::Url { from, .. } | Self::PrivateUrl { from } => {

@@ -234,55 +234,16 @@ impl PublicKey {
         bytes: &[u8],
         signature: &str,
     ) -> Result<Identity, SigningError> {
-        let bad = |why: String| SigningError::Bad {
-            name: name.to_owned(),
-            why,
-        };
-        let wrong = |error: minisign_verify::Error| {
-            bad(match error {
-                minisign_verify::Error::InvalidEncoding => {
-                    "it is not a minisign signature".to_owned()
-                }
-                minisign_verify::Error::InvalidSignature => {
-                    "it is not that of this file".to_owned()
-                }
-                minisign_verify::Error::UnexpectedKeyId => {
-                    "it was made with another key".to_owned()
-                }
-                error => error.to_string(),
-            })
-        };
+        let wrong = |error| unusable(name, error);
         let key = minisign_verify::PublicKey::from_base64(&self.to_string()).map_err(wrong)?;
-        let signature = minisign_verify::Signature::decode(signature).map_err(wrong)?;
-        key.verify(bytes, &signature, false).map_err(wrong)?;
-        // An index of another release by the same publisher must not replace this one.
-        let comment = signature.trusted_comment();
-        if comment.starts_with(OLD_STATEMENT) {
-            return Err(SigningError::Unnamed(name.to_owned()));
-        }
-        let shown = || shortened(comment, 200);
-        let signed =
-            Statement::read(comment).ok_or_else(|| bad(format!("it is for `{}`", shown())))?;
-        let expected = (tag, Sha256::of(bytes), name);
-        match (signed.tag, signed.sha256, signed.file) == expected {
-            true => Ok(signed.identity),
-            false => Err(bad(format!("it is for `{}`", shown()))),
-        }
+        let decoded = minisign_verify::Signature::decode(signature).map_err(wrong)?;
+        key.verify(bytes, &decoded, false).map_err(wrong)?;
+        signed_for(name, tag, bytes, signature)
     }
 
     /// Verifies an envelope, and returns the statement in it.
     pub(crate) fn open(&self, name: &str, envelope: &[u8]) -> Result<Vec<u8>, SigningError> {
-        let bad = |why: &str| SigningError::Bad {
-            name: name.to_owned(),
-            why: why.to_owned(),
-        };
-        let envelope: Value =
-            serde_json::from_slice(envelope).map_err(|_| bad("it is no envelope"))?;
-        let payload = envelope["payload"]
-            .as_str()
-            .and_then(|text| BASE64.decode(text).ok())
-            .filter(|_| envelope["payloadType"] == IN_TOTO)
-            .ok_or_else(|| bad("it is no envelope of a statement"))?;
+        let (payload, envelope) = unwrapped(name, envelope)?;
         let signed = to_be_signed(IN_TOTO, &payload);
         let signatures = envelope["signatures"].as_array();
         let good = signatures.is_some_and(|all| {
@@ -296,9 +257,64 @@ impl PublicKey {
         });
         match good {
             true => Ok(payload),
-            false => Err(bad("no signature in it is by this key")),
+            false => Err(bad(name, "no signature in it is by this key")),
         }
     }
+}
+
+fn bad(name: &str, why: &str) -> SigningError {
+    SigningError::Bad {
+        name: name.to_owned(),
+        why: why.to_owned(),
+    }
+}
+
+fn unusable(name: &str, error: minisign_verify::Error) -> SigningError {
+    match error {
+        minisign_verify::Error::InvalidEncoding => bad(name, "it is not a minisign signature"),
+        minisign_verify::Error::InvalidSignature => bad(name, "it is not that of this file"),
+        minisign_verify::Error::UnexpectedKeyId => bad(name, "it was made with another key"),
+        error => bad(name, &error.to_string()),
+    }
+}
+
+/// Returns the identity that the signature of a file of the release `tag` is for. Does not verify
+/// who made it.
+pub(crate) fn signed_for(
+    name: &str,
+    tag: &str,
+    bytes: &[u8],
+    signature: &str,
+) -> Result<Identity, SigningError> {
+    let signature = minisign_verify::Signature::decode(signature);
+    let signature = signature.map_err(|error| unusable(name, error))?;
+    // An index of another release by the same publisher must not replace this one.
+    let comment = signature.trusted_comment();
+    if comment.starts_with(OLD_STATEMENT) {
+        return Err(SigningError::Unnamed(name.to_owned()));
+    }
+    let expected = (tag, Sha256::of(bytes), name);
+    Statement::read(comment)
+        .filter(|signed| (signed.tag, signed.sha256, signed.file) == expected)
+        .map(|signed| signed.identity)
+        .ok_or_else(|| bad(name, &format!("it is for `{}`", shortened(comment, 200))))
+}
+
+/// Returns the statement in an envelope. Does not verify who made it.
+pub(crate) fn statement_in(name: &str, envelope: &[u8]) -> Result<Vec<u8>, SigningError> {
+    unwrapped(name, envelope).map(|(statement, _)| statement)
+}
+
+/// Returns the statement in an envelope, and the envelope.
+fn unwrapped(name: &str, envelope: &[u8]) -> Result<(Vec<u8>, Value), SigningError> {
+    let envelope: Value =
+        serde_json::from_slice(envelope).map_err(|_| bad(name, "it is no envelope"))?;
+    let payload = envelope["payload"]
+        .as_str()
+        .and_then(|text| BASE64.decode(text).ok())
+        .filter(|_| envelope["payloadType"] == IN_TOTO)
+        .ok_or_else(|| bad(name, "it is no envelope of a statement"))?;
+    Ok((payload, envelope))
 }
 
 /// The repository or site that a release belongs to. A signature names it in addition to the tag

@@ -1,6 +1,6 @@
-//! Making a draft public that an earlier call filled, without local images. Its checksum list and
-//! its index must agree with each other and with the bytes at the host, before and after it is made
-//! public. Also finds the newest release, for callers that add to it.
+//! Making a draft public that an earlier call filled, without local images. Its checksum list, its
+//! index, its provenance and its signatures must agree with each other and with the bytes at the
+//! host, before and after it is made public. Also finds the newest release, for callers that add to it.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,12 @@ use super::journal::PublishJournal;
 use super::lease::{LOCK_NAME, Lease, NoLease};
 use super::recheck::{Check, Computed, Depth, Verified, Was};
 use super::rights::require_token;
-use crate::documents::sums;
+use super::send::NEW;
+use crate::documents::{provenance, sums};
 use crate::error::PublishError;
 use crate::fetch::{self, Sink};
 use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
+use crate::signing::{self, SIGNATURE_END, SigningError};
 
 /// Maximum size of a list of checksums, in bytes; it has some hundred bytes per file, and a release
 /// at most a thousand files.
@@ -157,19 +159,34 @@ async fn check(
     };
     let (index, list) = (named(INDEX_NAME)?, named(SUMS_NAME)?);
     let list = read(host, list, SUMS_LIMIT).await?;
-    let listed =
-        sums::read_strictly(&list).map_err(|why| incomplete(format!("its `{SUMS_NAME}` {why}")))?;
+    let listed = sums::read_strictly(&String::from_utf8_lossy(&list))
+        .map_err(|why| incomplete(format!("its `{SUMS_NAME}` {why}")))?;
     for (name, sha256) in &listed {
         if named(name)?.sha256() != Some(*sha256) {
             return Err(incomplete(format!("`{name}` has other bytes than listed")));
         }
     }
-    let index = read(host, index, INDEX_LIMIT).await?;
-    let index = ReleaseIndex::from_json(&index).map_err(|source| PublishError::Index {
+    let bytes = read(host, index, INDEX_LIMIT).await?;
+    let index = ReleaseIndex::from_json(&bytes).map_err(|source| PublishError::Index {
         place: format!("the draft of {tag}"),
         source,
     })?;
     agree(tag, &index, &listed).map_err(incomplete)?;
+    let signature = format!("{INDEX_NAME}{SIGNATURE_END}");
+    for name in [provenance::NAME, provenance::SIGNED_NAME, &signature] {
+        let mut there = assets.iter();
+        if let Some(asset) = there.find(|asset| asset.name == name && asset.is_uploaded()) {
+            let document = read(host, asset, INDEX_LIMIT).await?;
+            is_about(name, &document, &index, &bytes).map_err(incomplete)?;
+        }
+    }
+    let left = |asset: &&Asset| all(asset) && (asset.name.ends_with(NEW) || !asset.is_uploaded());
+    if let Some(left) = assets.iter().find(left).filter(|_| release.draft) {
+        let name = &left.name;
+        return Err(incomplete(format!(
+            "an interrupted run left `{name}` in it"
+        )));
+    }
     let files = assets.iter().filter_map(|asset| {
         // Incomplete files are in no list, and were not checked.
         let sha256 = asset.sha256().filter(|_| asset.name != LOCK_NAME)?;
@@ -214,8 +231,31 @@ fn agree(tag: &str, index: &ReleaseIndex, listed: &BTreeMap<String, Sha256>) -> 
     Ok(())
 }
 
+/// Checks that a provenance or a signature is about the index with these `bytes` and its archives,
+/// as `install` does. The list names neither, and both are sent after it: a run that was interrupted
+/// leaves those of an earlier one, and so does one without the key.
+fn is_about(name: &str, document: &[u8], index: &ReleaseIndex, bytes: &[u8]) -> Result<(), String> {
+    let said = |error: SigningError| error.to_string();
+    let statement = match name {
+        provenance::NAME => document,
+        provenance::SIGNED_NAME => &signing::statement_in(name, document).map_err(said)?,
+        _ => {
+            let signature = String::from_utf8_lossy(document);
+            let signed = signing::signed_for(INDEX_NAME, &index.tag, bytes, &signature);
+            return signed.map(drop).map_err(said);
+        }
+    };
+    let mut archives = index.images.iter().map(|image| &image.archive);
+    let is_about = provenance::is_of(statement, &index.tag, Sha256::of(bytes))
+        && archives.all(|archive| provenance::names(statement, &archive.name, archive.sha256));
+    match is_about {
+        true => Ok(()),
+        false => Err(format!("its `{name}` is not about its index and archives")),
+    }
+}
+
 /// Downloads a document of the release, which must have the digest in the list.
-async fn read(host: &GitHub, asset: &Asset, limit: usize) -> Result<String, PublishError> {
+async fn read(host: &GitHub, asset: &Asset, limit: usize) -> Result<Vec<u8>, PublishError> {
     let mut sink = Sink::memory(limit);
     let get = || host.download(asset.id);
     let read = fetch::read(get, &mut sink, &host.timing).await;
@@ -228,7 +268,7 @@ async fn read(host: &GitHub, asset: &Asset, limit: usize) -> Result<String, Publ
             expected,
             found: found.to_string(),
         }),
-        _ => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        _ => Ok(bytes),
     }
 }
 

@@ -26,7 +26,7 @@ use crate::report::AssetOutcome;
 const LANES: usize = 10;
 
 /// The suffix under which a replacement is sent before it is renamed.
-const NEW: &str = ".sysforge-new";
+pub(super) const NEW: &str = ".sysforge-new";
 
 /// Maximum number of passes over all files until the list shows the expected state.
 const ROUNDS: usize = 5;

@@ -1,12 +1,17 @@
 //! Drafts that several calls fill, against the fake GitHub.
 
 use sysforge_plan::Reporter;
+use sysforge_testkit::github::{Fault, Op, Rule};
 
 use super::*;
 use crate::dist::Dist;
 use crate::host::github::steps::{Policy, publish};
 use crate::host::github::tests::{Scene, quick};
+use crate::host::github::upload::Upload;
+use crate::release_bundle::Content;
 use crate::release_bundle::tests::make_build;
+use crate::signing::Signer;
+use crate::signing::tests::signer;
 
 #[tokio::test]
 async fn a_draft_is_filled_by_several_calls_and_then_made_public() {
@@ -83,6 +88,107 @@ async fn a_draft_that_lacks_a_file_stays_one() {
         format!("the draft of v1.0.0 is not complete: it lacks `{archive}`")
     );
     assert!(scene.github.releases()[0].draft);
+}
+
+/// Returns a scene with a draft, which is signed if there is a key, and its number.
+async fn drafted(signer: Option<&Signer>) -> (Scene, u64) {
+    let scene = Scene::plain().await;
+    send(&scene, signer).await;
+    let id = scene.github.releases()[0].id;
+    (scene, id)
+}
+
+/// Fills the draft.
+async fn send(scene: &Scene, signer: Option<&Signer>) {
+    let draft = Policy {
+        draft: true,
+        ..scene.policy()
+    };
+    let mut bundle = scene.bundle().await;
+    if let Some(signer) = signer {
+        bundle.sign(signer, 1000).unwrap();
+    }
+    let host = scene.host("writer");
+    let sent = publish(&host, &bundle, &draft, &Reporter::silent()).await;
+    sent.unwrap();
+}
+
+/// Asserts that the draft stays one, for this reason.
+async fn stays_a_draft(scene: &Scene, why: &str) {
+    let error = finalize(&scene.host("writer"), "v1.0.0").await.unwrap_err();
+    let said = error.to_string();
+    let expected = format!("the draft of v1.0.0 is not complete: {why}");
+    assert!(said.starts_with(&expected), "{said}");
+    let release = &scene.github.releases()[0];
+    assert!(release.draft);
+    let names: Vec<&str> = release.assets.iter().map(|asset| &*asset.name).collect();
+    assert!(!names.contains(&LOCK_NAME), "{names:?}");
+}
+
+#[tokio::test]
+async fn a_draft_with_the_provenance_or_signature_of_an_earlier_run_stays_one() {
+    let signer = signer(1);
+    let signature = format!("{INDEX_NAME}{SIGNATURE_END}");
+    let (scene, id) = drafted(Some(&signer)).await;
+    let of = |name: &str| {
+        let release = &scene.github.releases()[0];
+        let mut assets = release.assets.iter();
+        let asset = assets.find(|asset| asset.name == name).unwrap().id;
+        scene.github.bytes(asset).unwrap()
+    };
+    let names = [provenance::NAME, provenance::SIGNED_NAME, &signature];
+    let old = names.map(of);
+    let image = (&scene.folder.path().join("dist"), "x86_64-w64-mingw32");
+    make_build(image.0, image.1, b"late image");
+    send(&scene, Some(&signer)).await;
+    let new = names.map(of);
+    for (name, (old, new)) in names.into_iter().zip(old.iter().zip(&new)) {
+        scene.github.put_asset(id, name, old);
+        let why = match name == signature {
+            true => format!("the signature of `{INDEX_NAME}` is not good: it is for `"),
+            false => format!("its `{name}` is not about its index and archives"),
+        };
+        stays_a_draft(&scene, &why).await;
+        scene.github.put_asset(id, name, new);
+    }
+    // A second publisher has no key.
+    make_build(image.0, image.1, b"later image");
+    send(&scene, None).await;
+    let why = format!("its `{}` is not about", provenance::SIGNED_NAME);
+    stays_a_draft(&scene, &why).await;
+    send(&scene, Some(&signer)).await;
+    let report = finalize(&scene.host("writer"), "v1.0.0").await.unwrap();
+    assert_eq!(report.outcome, Outcome::Published);
+}
+
+#[tokio::test]
+async fn a_draft_with_remains_of_an_interrupted_run_stays_one_until_they_are_removed() {
+    let (scene, id) = drafted(None).await;
+    let left = format!("{}{NEW}", provenance::NAME);
+    scene.github.put_asset(id, &left, b"{}");
+    let why = format!("an interrupted run left `{left}` in it");
+    stays_a_draft(&scene, &why).await;
+    send(&scene, None).await;
+
+    let host = scene.host("writer");
+    let draft = host.release(id).await.unwrap().unwrap();
+    let content = Content::Memory(vec![7; 10_000].into());
+    let upload = Upload {
+        name: "other.tar.gz",
+        label: None,
+        content: &content,
+        size: 10_000,
+    };
+    let cut = Rule::once(Op::Upload, Fault::Reset(1000));
+    scene.github.script([cut]);
+    let sent = host.send_once(&draft.upload_url, upload, None).await;
+    sent.unwrap_err();
+    stays_a_draft(&scene, "an interrupted run left `other.tar.gz` in it").await;
+    let release = &scene.github.releases()[0];
+    let mut assets = release.assets.iter();
+    let left = assets.find(|asset| asset.name == "other.tar.gz").unwrap();
+    host.delete_asset(left.id).await.unwrap();
+    finalize(&host, "v1.0.0").await.unwrap();
 }
 
 #[tokio::test]
