@@ -44,8 +44,18 @@ pub async fn finalize(host: &GitHub, tag: &str) -> Result<Published, PublishErro
     let drafts = host.drafts(tag).await.map_err(look)?;
     let no_draft = || PublishError::NoDraft(tag.to_owned());
     let draft = choose(drafts).ok_or_else(no_draft)?;
-    let release = draft.release;
-    let lease = take(host, &release).await?.ok_or_else(no_draft)?;
+    let id = draft.release.id;
+    let lease = take(host, &draft.release).await?.ok_or_else(no_draft)?;
+    // Whoever held the lock before may have changed its notes, or have made it public.
+    let release = match host.release(id).await {
+        Ok(Some(now)) if now.tag_name == tag => now,
+        Ok(_) => return Err(host.give_up(Some(lease), tag, no_draft()).await),
+        Err(failure) => return Err(host.give_up(Some(lease), tag, look(failure)).await),
+    };
+    if !release.draft {
+        host.give_back(lease, tag).await?;
+        return public_already(host, &release).await;
+    }
     let checking = check(host, &release);
     let (checked, makes_immutable) = tokio::join!(checking, host.makes_immutable());
     let (assets, files) = match checked {

@@ -1,10 +1,13 @@
 //! Drafts that several calls fill, against the fake GitHub.
 
+use std::time::Duration;
+
 use sysforge_plan::Reporter;
 use sysforge_testkit::github::{Fault, Op, Rule};
 
 use super::*;
 use crate::dist::Dist;
+use crate::host::Timing;
 use crate::host::github::steps::{Policy, publish};
 use crate::host::github::tests::{Scene, quick};
 use crate::host::github::upload::Upload;
@@ -189,6 +192,55 @@ async fn a_draft_with_remains_of_an_interrupted_run_stays_one_until_they_are_rem
     let left = assets.find(|asset| asset.name == "other.tar.gz").unwrap();
     host.delete_asset(left.id).await.unwrap();
     finalize(&host, "v1.0.0").await.unwrap();
+}
+
+/// Finalizes a draft, which `change` changes while another publisher holds the lock.
+async fn finalize_after(scene: &Scene, id: u64, change: impl AsyncFn(&GitHub)) -> Published {
+    scene.github.put_asset(id, LOCK_NAME, b"another");
+    scene.github.forget_requests();
+    let timing = Timing {
+        dead: Duration::from_secs(60),
+        ..quick()
+    };
+    let host = GitHub::new(scene.host("writer").access, timing).unwrap();
+    let changing = async {
+        // Then it has read the draft.
+        let waits = || {
+            let requests = scene.github.requests();
+            requests.iter().any(|request| request.op == Op::Upload)
+        };
+        while !waits() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        change(&host).await;
+        let release = &scene.github.releases()[0];
+        let mut assets = release.assets.iter();
+        let lock = assets.find(|asset| asset.name == LOCK_NAME).unwrap();
+        host.delete_asset(lock.id).await.unwrap();
+    };
+    let (published, ()) = tokio::join!(finalize(&host, "v1.0.0"), changing);
+    published.unwrap()
+}
+
+#[tokio::test]
+async fn notes_that_are_written_while_it_waits_for_the_lock_are_kept() {
+    let (scene, id) = drafted(None).await;
+    let published = finalize_after(&scene, id, async |host| {
+        host.describe(id, "later notes").await.unwrap();
+    });
+    assert_eq!(published.await.outcome, Outcome::Published);
+    let release = &scene.github.releases()[0];
+    assert_eq!((release.draft, &*release.body), (false, "later notes"));
+}
+
+#[tokio::test]
+async fn a_draft_that_becomes_public_while_it_waits_for_the_lock_is_left_alone() {
+    let (scene, id) = drafted(None).await;
+    let published = finalize_after(&scene, id, async |host| {
+        host.make_public(id, "public notes").await.unwrap();
+    });
+    assert_eq!(published.await.outcome, Outcome::Unchanged);
+    assert_eq!(scene.github.releases()[0].body, "public notes");
 }
 
 #[tokio::test]
