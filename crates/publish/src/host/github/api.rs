@@ -6,12 +6,13 @@ use serde::Deserialize;
 use serde_json::json;
 use sysforge_net::Method;
 use sysforge_plan::Sha256;
+use sysforge_plan::text::shortened;
 
 use super::GitHub;
 use super::call::{ANSWER_LIMIT, Request};
 use crate::error::PublishError;
 use crate::host::encode;
-use crate::host::failure::Failure;
+use crate::host::failure::{Failure, HOST_AT_FAULT};
 
 /// A release.
 #[derive(Debug, Clone, Deserialize)]
@@ -96,7 +97,17 @@ impl GitHub {
 
     /// Returns the public release of a tag; drafts are not found by tag.
     pub(super) async fn public_release(&self, tag: &str) -> Result<Option<Release>, Failure> {
-        found(self.get(&format!("/releases/tags/{}", encode(tag))).await)
+        let answer = self.get(&format!("/releases/tags/{}", encode(tag))).await;
+        match found::<Release>(answer)? {
+            Some(other) if other.tag_name != tag => Err(Failure::Lasting {
+                words: format!(
+                    "the host answers with the release {}",
+                    shortened(&other.tag_name, 100)
+                ),
+                hint: HOST_AT_FAULT,
+            }),
+            release => Ok(release),
+        }
     }
 
     pub(super) async fn release(&self, id: u64) -> Result<Option<Release>, Failure> {

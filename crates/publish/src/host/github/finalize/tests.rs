@@ -244,6 +244,19 @@ async fn a_draft_that_becomes_public_while_it_waits_for_the_lock_is_left_alone()
 }
 
 #[tokio::test]
+async fn a_public_release_of_another_tag_is_not_the_requested_one() {
+    let (scene, _) = drafted(None).await;
+    let host = scene.host("writer");
+    finalize(&host, "v1.0.0").await.unwrap();
+    scene.github.rewrite("tag_name", "v2.0.0");
+    let error = finalize(&host, "v1.0.0").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "could not look for the release: the host answers with the release v2.0.0"
+    );
+}
+
+#[tokio::test]
 async fn what_a_draft_has_already_is_brought_to_where_it_is_completed() {
     use crate::install::open_release::SourceOptions;
     let scene = Scene::plain().await;
