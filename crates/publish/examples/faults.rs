@@ -170,7 +170,7 @@ async fn attempt(api: &str, dist: &Path, state: &Path, way: Way, insists: bool) 
     };
     publish(&host(api)?, &bundle, &policy, &Reporter::silent()).await?;
     if way == Way::ByDraft {
-        finalize(&host(api)?, TAG).await?;
+        finalize(&host(api)?, TAG, None).await?;
     }
     Ok(())
 }

@@ -128,6 +128,12 @@ pub enum PublishError {
     NoDraft(String),
     #[error("the draft of {tag} is not complete: {what}")]
     Incomplete { tag: String, what: String },
+    #[error("the digest of the `SHA256SUMS` of {tag} is {found} instead of {expected}")]
+    OtherSums {
+        tag: String,
+        expected: Sha256,
+        found: Sha256,
+    },
     #[error("`{}` is not the name of a repository", typed(.0))]
     Repository(String),
     #[error("`{}` is not a web address", typed(text))]
@@ -356,6 +362,10 @@ impl Explain for PublishError {
             Self::Incomplete { .. } => {
                 "send the images again with `sysforge publish --draft`, with `--sign-key` if the \
                  release is signed; delete what that does not replace"
+            }
+            Self::OtherSums { .. } => {
+                "another run has sent other files to this release: send the images again with \
+                 `sysforge publish --draft` (in Actions: run the whole workflow again)"
             }
             Self::Repository(_) => "write OWNER/NAME, as in `--repository octo/images`",
             Self::Url { from, .. } | Self::PrivateUrl { from } => {

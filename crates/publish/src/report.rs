@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use sysforge_plan::Sha256;
 
 use crate::documents::notes::size;
 
@@ -54,6 +55,9 @@ pub struct Published {
     pub tag: String,
     /// Its URL or folder.
     pub place: String,
+    /// The digest of its `SHA256SUMS`, which `--sums-digest` compares; only of releases on GitHub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sums_digest: Option<Sha256>,
     /// Other actions, in order, performed or planned.
     pub actions: Vec<String>,
     /// Its files.
@@ -73,6 +77,7 @@ impl Published {
             outcome,
             tag: tag.to_owned(),
             place: place.into(),
+            sums_digest: None,
             actions: Vec::new(),
             assets: Vec::new(),
             requests: 0,
@@ -136,17 +141,12 @@ mod tests {
             outcome,
         };
         let report = Published {
-            outcome: Outcome::WouldPublish,
-            tag: "v1.0.0".to_owned(),
-            place: "/srv/images".to_owned(),
             actions: vec!["create the release".to_owned()],
             assets: vec![
                 asset("demo.tar.gz", AssetOutcome::Sent),
                 asset("demo.receipt.json", AssetOutcome::Kept),
             ],
-            requests: 0,
-            bytes_sent: 0,
-            rechecked: 0,
+            ..Published::new(Outcome::WouldPublish, "v1.0.0", "/srv/images")
         };
         assert_eq!(report.builds(), ["demo"]);
         assert_eq!(

@@ -160,6 +160,8 @@ impl Jobs<'_> {
             "    needs: [plan, build]\n    \
              if: ${{{{ !cancelled() && needs.plan.result == 'success' && needs.plan.outputs.tag != ''{news} }}}}\n    \
              cache-mode: none\n    \
+             outputs:\n      \
+             sums-digest: ${{{{ steps.publish.outputs.sums-digest }}}}\n    \
              steps:\n"
         ));
         text.push_str(&self.checkout_for_source());
@@ -431,6 +433,7 @@ const SIGN_AND_PACK: &str = r#"        run: |
 "#;
 
 const PUBLISH: &str = r#"      - name: Upload the images to a draft
+        id: publish
         env:
           GITHUB_TOKEN: ${{ github.token }}
           TAG: ${{ needs.plan.outputs.tag }}
@@ -446,9 +449,11 @@ const VERIFY: &str = r#"      - name: Install from the draft and run the workloa
         run: sysforge verify --draft "$GITHUB_REPOSITORY@$TAG"
 "#;
 
+/// Another run for the same tag may have changed the draft since it was verified.
 const RELEASE: &str = r#"      - name: Make the release public
         env:
           GITHUB_TOKEN: ${{ github.token }}
           TAG: ${{ needs.plan.outputs.tag }}
-        run: sysforge publish --undraft --tag "$TAG"
+          SUMS: ${{ needs.publish.outputs.sums-digest }}
+        run: sysforge publish --undraft --tag "$TAG" --sums-digest "$SUMS"
 "#;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use sysforge_engine::paths::absolute;
+use sysforge_plan::Sha256;
 use sysforge_publish::install::integrate::Integration;
 
 /// Arguments of `publish`.
@@ -85,6 +86,11 @@ pub(crate) struct PublishArgs {
     /// Make the draft of an earlier `--draft` public, and upload nothing
     #[arg(long, conflicts_with_all = ["draft", "preflight", "dry_run", "complete"])]
     pub(crate) undraft: bool,
+
+    /// The SHA-256 digest that `SHA256SUMS` of the draft must have, so that only the files of one
+    /// run become public
+    #[arg(long, value_name = "SHA256", requires = "undraft")]
+    pub(crate) sums_digest: Option<Sha256>,
 
     /// First download the images of the release that the folder lacks, so that they are kept
     #[arg(long, conflicts_with = "dry_run")]

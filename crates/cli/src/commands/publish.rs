@@ -77,6 +77,9 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
     let missing = publish::missing_builds(planned, &report, &session.engine);
     session.runner.output("tag", &report.tag);
     session.runner.output("release", &report.place);
+    if let Some(digest) = &report.sums_digest {
+        session.runner.output("sums-digest", &digest.to_string());
+    }
     if let Some(summary) = publish::summary(&report, &missing) {
         session.runner.summarize(&summary);
     }
@@ -98,7 +101,7 @@ async fn to_github(args: &PublishArgs, session: &Session) -> Result<Published, F
         });
     if args.undraft {
         let tag = tag(args, session).ok_or(EngineError::NoDraftTag)?;
-        return Ok(finalize(&host, &tag).await?);
+        return Ok(finalize(&host, &tag, args.sums_digest).await?);
     }
     if args.preflight {
         let tag = tag(args, session).unwrap_or_default();

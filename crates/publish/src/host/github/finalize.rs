@@ -29,17 +29,21 @@ const SUMS_LIMIT: usize = 1 << 20;
 const INDEX_LIMIT: usize = 64 << 20;
 
 /// Makes the draft of `tag` public, if every file that its `SHA256SUMS` and its index name is
-/// complete.
+/// complete, and `SHA256SUMS` has the digest `sums`, if there is one.
 ///
 /// # Errors
 ///
-/// If there is no draft, another publisher uses it, it is not complete, the host refuses, or a file
-/// changed meanwhile; or if the release is public already and not complete.
-pub async fn finalize(host: &GitHub, tag: &str) -> Result<Published, PublishError> {
+/// If there is no draft, another publisher uses it, it is not complete or has other files, the host
+/// refuses, or a file changed meanwhile; or if the release is public already and not complete.
+pub async fn finalize(
+    host: &GitHub,
+    tag: &str,
+    sums: Option<Sha256>,
+) -> Result<Published, PublishError> {
     require_token(host)?;
     let look = |failure| host.error("look for the release", failure);
     if let Some(public) = host.public_release(tag).await.map_err(look)? {
-        return public_already(host, &public).await;
+        return public_already(host, &public, sums).await;
     }
     let drafts = host.drafts(tag).await.map_err(look)?;
     let no_draft = || PublishError::NoDraft(tag.to_owned());
@@ -54,9 +58,9 @@ pub async fn finalize(host: &GitHub, tag: &str) -> Result<Published, PublishErro
     };
     if !release.draft {
         host.give_back(lease, tag).await?;
-        return public_already(host, &release).await;
+        return public_already(host, &release, sums).await;
     }
-    let checking = check(host, &release);
+    let checking = check(host, &release, sums);
     let (checked, makes_immutable) = tokio::join!(checking, host.makes_immutable());
     let (assets, files) = match checked {
         Ok(checked) => checked,
@@ -101,12 +105,16 @@ pub async fn finalize(host: &GitHub, tag: &str) -> Result<Published, PublishErro
 }
 
 /// Handles a release that is public before this call: there is nothing to do if it is complete.
-async fn public_already(host: &GitHub, public: &Release) -> Result<Published, PublishError> {
+async fn public_already(
+    host: &GitHub,
+    public: &Release,
+    sums: Option<Sha256>,
+) -> Result<Published, PublishError> {
     let of_public = |error| match error {
         PublishError::Incomplete { tag, what } => PublishError::PublicIncomplete { tag, what },
         error => error,
     };
-    let (assets, _) = check(host, public).await.map_err(of_public)?;
+    let (assets, _) = check(host, public, sums).await.map_err(of_public)?;
     let locked = assets.iter().any(|asset| asset.name == LOCK_NAME);
     if locked
         && public.immutable != Some(true)
@@ -114,7 +122,7 @@ async fn public_already(host: &GitHub, public: &Release) -> Result<Published, Pu
     {
         // The run that made it public did not finish; the files checked above may have changed
         // since.
-        let checked = check(host, public).await.map_err(of_public);
+        let checked = check(host, public, sums).await.map_err(of_public);
         let given = host.give_back(lease, &public.tag_name).await;
         checked?;
         given?;
@@ -151,6 +159,7 @@ pub async fn newest(host: &GitHub) -> Result<Option<String>, PublishError> {
 async fn check(
     host: &GitHub,
     release: &Release,
+    sums: Option<Sha256>,
 ) -> Result<(Vec<Asset>, Vec<Verified>), PublishError> {
     let tag = &release.tag_name;
     let incomplete = |what: String| PublishError::Incomplete {
@@ -169,6 +178,14 @@ async fn check(
     };
     let (index, list) = (named(INDEX_NAME)?, named(SUMS_NAME)?);
     let list = read(host, list, SUMS_LIMIT).await?;
+    let found = Sha256::of(&list);
+    if let Some(expected) = sums.filter(|expected| *expected != found) {
+        return Err(PublishError::OtherSums {
+            tag: tag.clone(),
+            expected,
+            found,
+        });
+    }
     let listed = sums::read_strictly(&String::from_utf8_lossy(&list))
         .map_err(|why| incomplete(format!("its `{SUMS_NAME}` {why}")))?;
     for (name, sha256) in &listed {

@@ -1,5 +1,7 @@
 //! The result of a publication, or of a dry run.
 
+use sysforge_plan::release::SUMS_NAME;
+
 use super::GitHub;
 use super::api::{Asset as RemoteAsset, Release};
 use crate::release_bundle::ReleaseBundle;
@@ -26,7 +28,10 @@ pub(super) fn report(
     outcomes: &[(String, AssetOutcome)],
     outcome: Outcome,
 ) -> Published {
+    let mut assets = bundle.assets.iter();
+    let sums = assets.find(|asset| asset.name == SUMS_NAME);
     Published {
+        sums_digest: sums.map(|asset| asset.sha256),
         assets: bundle.outcomes(|_, asset| {
             let mut outcomes = outcomes.iter();
             let found = outcomes.find(|(name, _)| *name == asset.name);

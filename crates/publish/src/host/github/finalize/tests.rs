@@ -24,7 +24,7 @@ async fn a_draft_is_filled_by_several_calls_and_then_made_public() {
         ..scene.policy()
     };
     let host = scene.host("writer");
-    let early = finalize(&host, "v1.0.0").await.unwrap_err();
+    let early = finalize(&host, "v1.0.0", None).await.unwrap_err();
     assert!(matches!(early, PublishError::NoDraft(_)), "{early}");
 
     let first = scene.bundle().await;
@@ -57,10 +57,10 @@ async fn a_draft_is_filled_by_several_calls_and_then_made_public() {
         assert_eq!(kept.size, asset.size, "{}", asset.name);
     }
 
-    let report = finalize(&host, "v1.0.0").await.unwrap();
+    let report = finalize(&host, "v1.0.0", None).await.unwrap();
     assert_eq!(report.outcome, Outcome::Published);
     assert!(!scene.github.releases()[0].draft);
-    let again = finalize(&host, "v1.0.0").await.unwrap();
+    let again = finalize(&host, "v1.0.0", None).await.unwrap();
     assert_eq!(again.outcome, Outcome::Unchanged);
     assert_eq!(newest(&host).await.unwrap().as_deref(), Some("v1.0.0"));
 }
@@ -85,7 +85,7 @@ async fn a_draft_that_lacks_a_file_stays_one() {
         .find(|asset| asset.name == *archive)
         .unwrap();
     host.delete_asset(gone.id).await.unwrap();
-    let error = finalize(&host, "v1.0.0").await.unwrap_err();
+    let error = finalize(&host, "v1.0.0", None).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("the draft of v1.0.0 is not complete: it lacks `{archive}`")
@@ -118,7 +118,9 @@ async fn send(scene: &Scene, signer: Option<&Signer>) {
 
 /// Asserts that the draft stays one, for this reason.
 async fn stays_a_draft(scene: &Scene, why: &str) {
-    let error = finalize(&scene.host("writer"), "v1.0.0").await.unwrap_err();
+    let error = finalize(&scene.host("writer"), "v1.0.0", None)
+        .await
+        .unwrap_err();
     let said = error.to_string();
     let expected = format!("the draft of v1.0.0 is not complete: {why}");
     assert!(said.starts_with(&expected), "{said}");
@@ -160,7 +162,9 @@ async fn a_draft_with_the_provenance_or_signature_of_an_earlier_run_stays_one() 
     let why = format!("its `{}` is not about", provenance::SIGNED_NAME);
     stays_a_draft(&scene, &why).await;
     send(&scene, Some(&signer)).await;
-    let report = finalize(&scene.host("writer"), "v1.0.0").await.unwrap();
+    let report = finalize(&scene.host("writer"), "v1.0.0", None)
+        .await
+        .unwrap();
     assert_eq!(report.outcome, Outcome::Published);
 }
 
@@ -191,7 +195,32 @@ async fn a_draft_with_remains_of_an_interrupted_run_stays_one_until_they_are_rem
     let mut assets = release.assets.iter();
     let left = assets.find(|asset| asset.name == "other.tar.gz").unwrap();
     host.delete_asset(left.id).await.unwrap();
-    finalize(&host, "v1.0.0").await.unwrap();
+    finalize(&host, "v1.0.0", None).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_draft_with_other_files_than_those_of_the_run_stays_one() {
+    let (scene, _) = drafted(None).await;
+    let host = scene.host("writer");
+    let draft = Policy {
+        draft: true,
+        ..scene.policy()
+    };
+    let dist = scene.folder.path().join("dist");
+    make_build(&dist, "x86_64-w64-mingw32", b"of another run");
+    let bundle = scene.bundle().await;
+    let other = publish(&host, &bundle, &draft, &Reporter::silent()).await;
+    let other = other.unwrap().sums_digest.unwrap();
+    let own = Sha256::new([7; 32]);
+    let error = finalize(&host, "v1.0.0", Some(own)).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("the digest of the `SHA256SUMS` of v1.0.0 is {other} instead of {own}")
+    );
+    assert!(scene.github.releases()[0].draft);
+    finalize(&host, "v1.0.0", Some(other)).await.unwrap();
+    // Nor is it called done afterwards.
+    finalize(&host, "v1.0.0", Some(own)).await.unwrap_err();
 }
 
 /// Finalizes a draft, which `change` changes while another publisher holds the lock.
@@ -218,7 +247,7 @@ async fn finalize_after(scene: &Scene, id: u64, change: impl AsyncFn(&GitHub)) -
         let lock = assets.find(|asset| asset.name == LOCK_NAME).unwrap();
         host.delete_asset(lock.id).await.unwrap();
     };
-    let (published, ()) = tokio::join!(finalize(&host, "v1.0.0"), changing);
+    let (published, ()) = tokio::join!(finalize(&host, "v1.0.0", None), changing);
     published.unwrap()
 }
 
@@ -247,9 +276,9 @@ async fn a_draft_that_becomes_public_while_it_waits_for_the_lock_is_left_alone()
 async fn a_public_release_of_another_tag_is_not_the_requested_one() {
     let (scene, _) = drafted(None).await;
     let host = scene.host("writer");
-    finalize(&host, "v1.0.0").await.unwrap();
+    finalize(&host, "v1.0.0", None).await.unwrap();
     scene.github.rewrite("tag_name", "v2.0.0");
-    let error = finalize(&host, "v1.0.0").await.unwrap_err();
+    let error = finalize(&host, "v1.0.0", None).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "could not look for the release: the host answers with the release v2.0.0"

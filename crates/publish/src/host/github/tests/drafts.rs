@@ -269,7 +269,7 @@ async fn a_draft_that_is_being_filled_or_was_changed_is_not_made_public() {
     let draft = host.release(kept.id).await.unwrap().unwrap();
     let journal = scene.other_memo();
     let lease = host.take_lease(&draft, &journal, &Reporter::silent()).await;
-    let error = finalize(&host, "v1.0.0").await.unwrap_err();
+    let error = finalize(&host, "v1.0.0", None).await.unwrap_err();
     assert!(matches!(error, PublishError::Another { .. }), "{error}");
     host.give_back(lease.unwrap(), "v1.0.0").await.unwrap();
 
@@ -277,13 +277,13 @@ async fn a_draft_that_is_being_filled_or_was_changed_is_not_made_public() {
     host.rename_asset(id_of(ARCHIVE), "aside").await.unwrap();
     let other = id_of("provenance.intoto.json");
     host.rename_asset(other, ARCHIVE).await.unwrap();
-    let error = finalize(&host, "v1.0.0").await.unwrap_err();
+    let error = finalize(&host, "v1.0.0", None).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("the draft of v1.0.0 is not complete: `{ARCHIVE}` has other bytes than listed")
     );
     host.delete_asset(id_of("SHA256SUMS")).await.unwrap();
-    let error = finalize(&host, "v1.0.0").await.unwrap_err();
+    let error = finalize(&host, "v1.0.0", None).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "the draft of v1.0.0 is not complete: it lacks `SHA256SUMS`"
@@ -305,14 +305,14 @@ async fn a_draft_is_made_public_though_the_answer_is_lost() {
         .github
         .script([Rule::always(Op::UpdateRelease, fault)]);
     let host = scene.host("writer");
-    let error = finalize(&host, "v1.0.0").await.unwrap_err();
+    let error = finalize(&host, "v1.0.0", None).await.unwrap_err();
     assert!(matches!(error, PublishError::Tag { .. }), "{error}");
     assert!(scene.github.releases()[0].draft);
     let fault = Fault::StatusAfter(422);
     scene
         .github
         .script([Rule::always(Op::UpdateRelease, fault)]);
-    let report = finalize(&host, "v1.0.0").await.unwrap();
+    let report = finalize(&host, "v1.0.0", None).await.unwrap();
     assert_eq!(report.outcome, Outcome::Published);
     assert!(!scene.github.releases()[0].draft);
 }

@@ -79,7 +79,7 @@ async fn a_draft_without_digests_is_made_public_only_if_its_bytes_are_right() {
     let host = scene.host("writer");
     for bytes in [b"x".to_vec(), other_bytes(&scene).await] {
         scene.github.put_asset(release, LINUX, &bytes);
-        let error = finalize(&host, "v1.0.0").await.unwrap_err();
+        let error = finalize(&host, "v1.0.0", None).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("the draft of v1.0.0 is not complete: `{LINUX}` has other bytes than listed")
@@ -88,7 +88,7 @@ async fn a_draft_without_digests_is_made_public_only_if_its_bytes_are_right() {
     }
     // Completing the draft from the machine that has the images solves it.
     scene.publish_with("writer", &draft).await.unwrap();
-    finalize(&host, "v1.0.0").await.unwrap();
+    finalize(&host, "v1.0.0", None).await.unwrap();
     scene.assert_public().await;
 }
 

@@ -112,7 +112,9 @@ async fn a_release_that_the_host_keeps_public_is_never_called_done_by_the_same_c
         assert!(matches!(error, PublishError::Different { .. }), "{error}");
     }
     assert!(!scene.github.releases()[0].draft);
-    let error = finalize(&scene.host("writer"), "v1.0.0").await.unwrap_err();
+    let error = finalize(&scene.host("writer"), "v1.0.0", None)
+        .await
+        .unwrap_err();
     assert!(
         matches!(error, PublishError::PublicIncomplete { .. }),
         "{error}"
@@ -255,12 +257,12 @@ async fn finalizing_over_changing_files_turns_the_release_back_to_a_draft() {
         scene.draft().await;
         scene.github.tamper(tamper);
         let host = scene.host("writer");
-        let (files, then) = recheck_of(finalize(&host, "v1.0.0").await.unwrap_err());
+        let (files, then) = recheck_of(finalize(&host, "v1.0.0", None).await.unwrap_err());
         assert_eq!((names(&files), then), (vec![LINUX], Then::Draft));
         assert!(scene.github.releases()[0].draft && !scene.lock_is_there());
-        finalize(&host, "v1.0.0").await.unwrap_err();
+        finalize(&host, "v1.0.0", None).await.unwrap_err();
         scene.draft().await;
-        let done = finalize(&host, "v1.0.0").await.unwrap();
+        let done = finalize(&host, "v1.0.0", None).await.unwrap();
         assert_eq!(done.outcome, Outcome::Published);
         scene.assert_public().await;
     }
@@ -297,7 +299,9 @@ async fn a_draft_whose_lists_were_emptied_or_disagree_stays_one() {
         let whole = scene.github.bytes(sums.unwrap().id).unwrap();
         let bytes = list(&edit, std::str::from_utf8(&whole).unwrap());
         scene.github.put_asset(release.id, "SHA256SUMS", &bytes);
-        let error = finalize(&scene.host("writer"), "v1.0.0").await.unwrap_err();
+        let error = finalize(&scene.host("writer"), "v1.0.0", None)
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains(why), "{why}: {error}");
         assert!(scene.github.releases()[0].draft && !scene.lock_is_there());
     }
@@ -309,12 +313,16 @@ async fn a_dead_lock_does_not_keep_a_draft_from_becoming_public() {
     scene.draft().await;
     let release = scene.github.releases()[0].id;
     scene.github.put_asset(release, LOCK_NAME, b"dead");
-    let report = finalize(&scene.host("writer"), "v1.0.0").await.unwrap();
+    let report = finalize(&scene.host("writer"), "v1.0.0", None)
+        .await
+        .unwrap();
     assert_eq!(report.outcome, Outcome::Published);
     scene.assert_public().await;
     // Nor a public release from being reported as complete.
     scene.github.put_asset(release, LOCK_NAME, b"dead");
-    let report = finalize(&scene.host("writer"), "v1.0.0").await.unwrap();
+    let report = finalize(&scene.host("writer"), "v1.0.0", None)
+        .await
+        .unwrap();
     assert_eq!(report.outcome, Outcome::Unchanged);
     scene.assert_public().await;
 }
