@@ -24,6 +24,8 @@ const MAX_BYTES: usize = 64 << 20;
 
 /// The cached catalogue of one mirror.
 struct CachedCatalogue {
+    /// The address on the mirror.
+    location: Location,
     json: PathBuf,
     note: PathBuf,
 }
@@ -49,13 +51,17 @@ pub(crate) async fn fetch(
     reporter: &Reporter,
     location: &Location,
 ) -> Result<Catalogue, Error> {
-    let json = match location {
+    match location {
         Location::File(path) => {
-            read_regular(path, MAX_BYTES as u64).map_err(Error::io("read", path))?
+            let json = read_regular(path, MAX_BYTES as u64).map_err(Error::io("read", path))?;
+            parse(&json, location)
         }
-        Location::Web(url) => from_web(store, fetcher, offline, reporter, url).await?,
-    };
-    let catalogue = Catalogue::parse(&json).map_err(|source| Error::Catalogue {
+        Location::Web(url) => from_web(store, fetcher, offline, reporter, url).await,
+    }
+}
+
+fn parse(json: &[u8], location: &Location) -> Result<Catalogue, Error> {
+    let catalogue = Catalogue::parse(json).map_err(|source| Error::Catalogue {
         location: location.to_string(),
         source,
     })?;
@@ -79,7 +85,7 @@ async fn from_web(
     offline: bool,
     reporter: &Reporter,
     url: &Url,
-) -> Result<Vec<u8>, Error> {
+) -> Result<Catalogue, Error> {
     let cached = CachedCatalogue::of(store, url);
     let (old, note) = match cached.read() {
         Some((old, note)) => (Some(old), note),
@@ -107,10 +113,12 @@ async fn from_web(
     };
     match (answer, old) {
         (Ok(Answer::New(json, note)), _) => {
+            // A page of a proxy must not replace the catalogue that an offline run needs.
+            let catalogue = parse(&json, &cached.location)?;
             // If caching fails, only the next run takes longer.
             let _ = cached.write(&json, &note);
             task.done(format!("{} kB", json.len().div_ceil(1000)));
-            Ok(json)
+            Ok(catalogue)
         }
         (Ok(Answer::NotModified), Some(old)) => {
             task.reused("not modified");
@@ -194,20 +202,21 @@ impl CachedCatalogue {
         let folder = store.root().join("catalogue");
         let name = digest.short(16);
         Self {
+            location: Location::Web(url.clone()),
             json: folder.join(format!("{name}.json")),
             note: folder.join(format!("{name}.note")),
         }
     }
 
-    /// Returns the cached catalogue, if it is readable, and its HTTP headers.
-    fn read(&self) -> Option<(Vec<u8>, Validators)> {
-        let json = sysforge_files::read_bytes(&self.json).ok()?;
-        Catalogue::parse(&json).ok()?;
+    /// Returns the cached catalogue, if it is valid, and its HTTP headers.
+    fn read(&self) -> Option<(Catalogue, Validators)> {
+        let json = read_regular(&self.json, MAX_BYTES as u64).ok()?;
+        let catalogue = parse(&json, &self.location).ok()?;
         let note = sysforge_files::read_bytes(&self.note)
             .ok()
             .and_then(|note| serde_json::from_slice(&note).ok())
             .unwrap_or_default();
-        Some((json, note))
+        Some((catalogue, note))
     }
 
     fn write(&self, json: &[u8], note: &Validators) -> std::io::Result<()> {

@@ -208,6 +208,37 @@ async fn a_corrupt_cached_catalogue_is_ignored() {
 }
 
 #[tokio::test]
+async fn what_is_not_a_catalogue_does_not_replace_the_cached_one() {
+    let mut fixture = Fixture::new();
+    assert_eq!(fixture.count_releases().await.unwrap(), 1);
+    let portal = fixture.mirror.path().join("portal");
+    let file = r#"{"1.5.4": {"files": [{"url": "file:///etc/passwd", "kind": "archive",
+        "triplet": "x86_64-linux-gnu", "extension": "tar.gz", "sha256": "DIGEST"}]}}"#;
+    let file = file.replace("DIGEST", &"0".repeat(64));
+    for answer in ["<html>Please log in</html>", &file] {
+        fs::write(&portal, answer).unwrap();
+        fixture
+            .server
+            .always(CATALOGUE, Fault::InsteadOf("/portal".to_owned()));
+        let error = fixture.count_releases().await.unwrap_err();
+        assert!(
+            matches!(error, Error::Catalogue { .. } | Error::LocalFile { .. }),
+            "{error:?}"
+        );
+        // Neither while the server is not reachable, nor without the network.
+        fixture.server.always(CATALOGUE, Fault::Close);
+        assert_eq!(fixture.count_releases().await.unwrap(), 1);
+        fixture.bench.network.offline = true;
+        assert_eq!(fixture.count_releases().await.unwrap(), 1);
+        fixture.bench.network.offline = false;
+    }
+    // One that is cached nevertheless is fetched again.
+    fs::write(fixture.cached(".json"), &file).unwrap();
+    fixture.server.behave();
+    assert_eq!(fixture.count_releases().await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn an_offline_run_reports_the_age_of_the_catalogue() {
     let mut fixture = Fixture::new();
     fixture.count_releases().await.unwrap();
