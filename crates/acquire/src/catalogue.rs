@@ -20,7 +20,7 @@ use crate::mirror::Location;
 use crate::store::Store;
 
 /// The maximum size of a catalogue in bytes, far above the real one (1.4 MB in 2026).
-const MAX_BYTES: usize = 64 << 20;
+const MAX_BYTES: usize = 8 << 20;
 
 /// The cached catalogue of one mirror.
 struct CachedCatalogue {

@@ -89,15 +89,15 @@ pub async fn list(
 ) -> Result<Vec<ListedJulia>, Failure> {
     let acquirer = engine.acquirer()?;
     let catalogue = acquirer.catalogue().await?;
+    let releases: Vec<_> = match all {
+        true => catalogue.versions_for(triplet).collect(),
+        false => newest_of_each_series(&catalogue, triplet).collect(),
+    };
     let mut listed = Vec::new();
-    let mut last_series = None;
-    for release in catalogue.versions_for(triplet) {
-        let series = release.version.minor_pair();
-        let is_newest = last_series != Some(series)
-            && (release.stable || is_newer_than_stable(&catalogue, release));
-        last_series = Some(series);
-        let file = release.archive_for(triplet).filter(|_| all || is_newest);
-        let Some(file) = file else { continue };
+    for release in releases {
+        let Some(file) = release.archive_for(triplet) else {
+            continue;
+        };
         let choice = Choice {
             version: release.version.clone(),
             file: file.clone(),
@@ -116,9 +116,19 @@ pub async fn list(
     Ok(listed)
 }
 
-fn is_newer_than_stable(catalogue: &Catalogue, release: &Release) -> bool {
-    let newest_stable = catalogue.releases().iter().rev().find(|r| r.stable);
-    newest_stable.is_none_or(|stable| release.version > stable.version)
+/// Returns the newest release of each series, newest first; a prerelease only if it is newer than every
+/// stable release.
+fn newest_of_each_series(
+    catalogue: &Catalogue,
+    triplet: Triplet,
+) -> impl Iterator<Item = &Release> {
+    let stable = catalogue.releases().iter().rev().find(|r| r.stable);
+    let mut last = None;
+    catalogue.versions_for(triplet).filter(move |release| {
+        let series = Some(release.version.minor_pair());
+        let counts = release.stable || stable.is_none_or(|stable| release.version > stable.version);
+        counts && std::mem::replace(&mut last, series) != series
+    })
 }
 
 /// Finds the requested Julias in the store, or downloads them. Without requests, it is the newest
@@ -306,6 +316,32 @@ impl LocatedJulia {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_prerelease_neither_stands_for_its_series_nor_is_listed_once_there_is_a_newer_release() {
+        let file = serde_json::json!({
+            "url": "https://julialang-s3.julialang.org/bin/julia.tar.gz", "size": 1,
+            "triplet": "x86_64-linux-gnu", "kind": "archive", "extension": "tar.gz",
+            "sha256": "0".repeat(64),
+        });
+        let newest = |versions: &[(&str, bool)]| {
+            let releases = versions.iter().map(|(version, stable)| {
+                let release = serde_json::json!({"stable": stable, "files": [file]});
+                ((*version).to_owned(), release)
+            });
+            let json = serde_json::Value::Object(releases.collect());
+            let catalogue = Catalogue::parse(json.to_string().as_bytes()).unwrap();
+            let newest = newest_of_each_series(&catalogue, Triplet::X86_64_LINUX_GNU);
+            let newest = newest.map(|release| release.version.to_string());
+            newest.collect::<Vec<_>>().join(" ")
+        };
+        let stable = ["1.9.0", "1.9.1", "1.10.0", "1.12.0"].map(|version| (version, true));
+        let others = ["1.10.1-rc1", "1.11.0-rc1", "1.13.0-beta1", "1.13.0-rc1"];
+        let others = others.map(|version| (version, false));
+        let all = [&stable[..], &others[..]].concat();
+        assert_eq!(newest(&all), "1.13.0-rc1 1.12.0 1.10.0 1.9.1");
+        assert_eq!(newest(&others), "1.13.0-rc1 1.11.0-rc1 1.10.1-rc1");
+    }
 
     #[test]
     fn outputs_list_each_folder_once() {

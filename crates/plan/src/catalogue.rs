@@ -71,10 +71,19 @@ pub struct Catalogue {
     left_out: Vec<String>,
 }
 
+/// The maximum number of releases and files in a catalogue, each an object with at most one list. The
+/// real one has 3,000 (2026).
+const MAX_ENTRIES: usize = 250_000;
+
 /// The text is not a catalogue.
 #[derive(Debug, thiserror::Error)]
-#[error("this is not a catalogue of Julia releases")]
-pub struct NotACatalogue(#[from] json::JsonError);
+#[expect(missing_docs, reason = "the messages describe the variants")]
+pub enum NotACatalogue {
+    #[error("this is not a catalogue of Julia releases")]
+    Json(#[from] json::JsonError),
+    #[error("it has more than {MAX_ENTRIES} objects and lists, and Julia's has a few thousand")]
+    TooLarge,
+}
 
 impl Explain for NotACatalogue {
     fn class(&self) -> Class {
@@ -127,6 +136,9 @@ pub enum NoJulia {
     NotInCatalogues { request: String },
 }
 
+/// The maximum number of series that a hint names. Julia's catalogue has about 20 (2026).
+const MAX_SHOWN: usize = 40;
+
 impl Explain for NoJulia {
     fn class(&self) -> Class {
         match self {
@@ -160,8 +172,13 @@ impl Explain for NoJulia {
         hints.push(if available.is_empty() {
             format!("this catalogue has no Julia at all for {triplet}")
         } else {
-            let names: Vec<_> = available.iter().map(ToString::to_string).collect();
-            format!("for {triplet} there is: {}", names.join(", "))
+            let shown = available.iter().take(MAX_SHOWN);
+            let names: Vec<_> = shown.map(ToString::to_string).collect();
+            let more = match available.len().saturating_sub(MAX_SHOWN) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!("for {triplet} there is: {}{more}", names.join(", "))
         });
         hints
     }
@@ -214,8 +231,13 @@ impl Catalogue {
     ///
     /// # Errors
     ///
-    /// If the text is not JSON of the catalogue's shape.
+    /// If the text is not JSON of the catalogue's shape, or has absurdly many entries.
     pub fn parse(text: &[u8]) -> Result<Self, NotACatalogue> {
+        // Counted first: an entry takes much more memory than the three bytes of `{},`.
+        let opening = text.iter().filter(|byte| matches!(byte, b'{' | b'['));
+        if opening.count() > MAX_ENTRIES {
+            return Err(NotACatalogue::TooLarge);
+        }
         let raw: BTreeMap<String, RawRelease> = json::parse(text)?;
         let mut catalogue = Self::default();
         for (name, raw) in raw {

@@ -100,7 +100,7 @@ async fn reading_stops_at_the_maximum_size_of_a_catalogue() {
     let fixture = Fixture::new();
     let file = fixture.mirror.path().join("bin/versions.json");
     let absurd = fs::File::create(file).unwrap();
-    absurd.set_len(65 << 20).unwrap();
+    absurd.set_len((8 << 20) + 1).unwrap();
     let error = fixture.count_releases().await.unwrap_err();
     assert!(matches!(net(&error), Net::TooLong { .. }), "{error:?}");
     assert_eq!(fixture.server.seen(CATALOGUE).len(), 1);

@@ -289,6 +289,34 @@ fn refuses_what_is_no_catalogue() {
     }
 }
 
+#[test]
+fn a_catalogue_with_absurdly_many_entries_is_refused() {
+    for entry in ["{}", "[]"] {
+        let text = |files: usize| {
+            format!(
+                r#"{{"1.0.0":{{"files":[{}]}}}}"#,
+                vec![entry; files].join(",")
+            )
+        };
+        let parsed = Catalogue::parse(text(MAX_ENTRIES - 3).as_bytes());
+        assert_eq!(parsed.unwrap().left_out().len(), MAX_ENTRIES - 3);
+        let refused = Catalogue::parse(text(MAX_ENTRIES - 2).as_bytes()).unwrap_err();
+        assert!(matches!(refused, NotACatalogue::TooLarge), "{refused}");
+        assert!(refused.to_string().contains("250000"), "{refused}");
+    }
+}
+
+#[test]
+fn a_hint_names_a_limited_number_of_series() {
+    let versions: Vec<_> = (0..1000).map(|minor| format!("1.{minor}.0")).collect();
+    let versions: Vec<_> = versions.iter().map(String::as_str).collect();
+    let request = "2.0".parse().unwrap();
+    let error = of_versions(&versions).choose(&request, Triplet::X86_64_LINUX_GNU);
+    let hint = error.unwrap_err().hints().pop().unwrap();
+    assert!(hint.contains(": 1.999.0, 1.998.0, "), "{hint}");
+    assert!(hint.ends_with(", 1.960.0 and 960 more"), "{hint}");
+}
+
 mod properties {
     use proptest::prelude::*;
 
