@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use sysforge_plan::catalogue::{NoJulia, NotACatalogue};
 use sysforge_plan::explain::{Class, Explain, io_class, io_hint};
-use sysforge_plan::{Sha256, Triplet};
+use sysforge_plan::{Sha256, Triplet, units};
 
 use crate::signature::SignatureError;
 use sysforge_archive as unpack;
@@ -24,6 +24,8 @@ pub enum Error {
         expected: u64,
         actual: u64,
     },
+    #[error("{what} has more than {}, the limit for an archive", units::bytes(*.limit))]
+    TooLarge { what: String, limit: u64 },
     #[error("{what} has the SHA-256 digest {actual}, but should have {expected}")]
     Digest {
         what: String,
@@ -133,6 +135,9 @@ impl Explain for Error {
             Self::Size { .. } | Self::Digest { .. } => {
                 "nothing was kept. Either the file was damaged or replaced on its way (a proxy? a \
                  broken mirror?), or it was published again: try again, or use another `--mirror`"
+            }
+            Self::TooLarge { .. } => {
+                "nothing was kept. No Julia or toolchain is that large: do not use its source"
             }
             Self::LocalFile { .. } => {
                 "do not use this mirror: only a mirror that is a folder may name files of this machine"

@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::error::Error;
 use crate::mirror::Location;
-use crate::pipeline::{self, ByteSource, Expected, Job};
+use crate::pipeline::{self, ByteSource, Expected, Job, MAX_BYTES, check_size, is_damage};
 use crate::signature::{Pending, Plan, Signatures};
 use crate::store::{Entry, EntryId, Lookup, Partial, Record, Store};
 use sysforge_archive::{Cancel, Kind, Links};
@@ -82,6 +82,9 @@ pub(crate) async fn install(
     if let Some(entry) = find_entry(store, wanted, Some(reporter)).await? {
         return Ok(Installed::found(entry));
     }
+    if let Some(size) = wanted.expected.and_then(|expected| expected.size) {
+        check_size(&wanted.what, size, MAX_BYTES)?;
+    }
     store.create().map_err(|source| Error::ReadOnlyStore {
         path: store.root().to_owned(),
         source,
@@ -115,8 +118,12 @@ pub(crate) async fn install(
                 });
             }
             (Err((error, returned_lock)), resumed) => {
-                let restart = error.is_file_changed()
-                    || resumed && matches!(error, Error::Digest { .. } | Error::Size { .. });
+                let wrong_bytes = match &error {
+                    Error::Digest { .. } | Error::Size { .. } => true,
+                    Error::Unpack { source, .. } => is_damage(source),
+                    _ => false,
+                };
+                let restart = error.is_file_changed() || resumed && wrong_bytes;
                 match returned_lock {
                     Some(back) if restart && starts < MAX_STARTS => lock = back,
                     _ => return Err(error),
@@ -225,6 +232,10 @@ async fn from_web(
         partial.remove();
         return (Err((error, Some(lock))), resumed);
     }
+    if let Err(error) = check_size(&wanted.what, opened.total.unwrap_or(0), MAX_BYTES) {
+        partial.remove();
+        return (Err((error, Some(lock))), resumed);
+    }
     let file = match partial.open(opened.start, &name, opened.validator.as_deref()) {
         Ok(file) => file,
         Err(error) => return (Err((error, None)), resumed),
@@ -234,6 +245,7 @@ async fn from_web(
         partial: file,
         path: partial.path().to_owned(),
         kept: opened.start,
+        total: opened.total,
         bytes,
     };
     let unpacking = unpack_from_partial(store, wanted, feed, lock, task, partial);
@@ -310,6 +322,7 @@ fn unpack_and_commit_blocking(
             format: wanted.format,
             strip: wanted.strip,
             links: wanted.links,
+            limit: MAX_BYTES,
             into: tree.path(),
             cancel,
             task: &task,

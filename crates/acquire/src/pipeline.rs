@@ -38,6 +38,8 @@ pub(crate) struct Job<'a> {
     /// Number of leading path components to strip.
     pub(crate) strip: usize,
     pub(crate) links: Links,
+    /// The maximum size in bytes.
+    pub(crate) limit: u64,
     /// The empty folder to unpack into.
     pub(crate) into: &'a Path,
     pub(crate) cancel: &'a Cancel,
@@ -56,9 +58,21 @@ pub(crate) enum ByteSource {
         path: PathBuf,
         /// Its current length in bytes.
         kept: u64,
+        /// The size of the whole file, if the server states it.
+        total: Option<u64>,
         /// The bytes that follow.
         bytes: mpsc::Receiver<Message>,
     },
+}
+
+impl ByteSource {
+    /// Returns the size of the whole file, if it is known.
+    fn size(&self) -> Option<u64> {
+        match self {
+            Self::File(path) => Some(path.metadata().ok()?.len()),
+            Self::Network { total, .. } => *total,
+        }
+    }
 }
 
 /// The result. All bytes were hashed and match the expected digest, if one was given.
@@ -69,6 +83,10 @@ pub(crate) struct Unpacked {
     /// The result of the signature check, if a signature was to be checked.
     pub(crate) signature: Option<SignatureCheck>,
 }
+
+/// The maximum size of an archive in bytes, whatever a catalogue says of it. Real ones have some hundred
+/// megabytes.
+pub(crate) const MAX_BYTES: u64 = 4 << 30;
 
 /// Capacity of the channels between threads, in chunks.
 const QUEUE: usize = 16;
@@ -87,6 +105,15 @@ pub(crate) fn run(
     let path = match &feed {
         ByteSource::File(path) | ByteSource::Network { path, .. } => path.clone(),
     };
+    // Wrong bytes look like damage, and the digest distinguishes them from an archive that was
+    // published damaged. It is waited for if the end is known.
+    let size = job.expected.map(|expected| expected.size);
+    let waits_for_digest = size.is_some_and(|size| size.or(feed.size()).is_some());
+    let ends_download = |error: &unpack::Error| match error {
+        unpack::Error::Interrupted => false,
+        error if is_damage(error) => !waits_for_digest,
+        _ => true,
+    };
     let mut outputs = Vec::new();
     let mut branch = || {
         let (sender, chunks) = sync_channel(QUEUE);
@@ -98,28 +125,38 @@ pub(crate) fn run(
     let (received, verified, unpacked) = std::thread::scope(|scope| {
         let verifier = to_verify.map(|(pending, bytes)| scope.spawn(move || pending.check(bytes)));
         let unpacker = to_unpack.map(|bytes| {
-            scope.spawn(move || {
-                let result = unpack_stream(job, bytes);
-                if let Err(unpack::Error::Write { .. }) = &result {
-                    // The disk is full: stop downloading.
-                    job.cancel.cancel();
-                }
-                result
+            scope.spawn(|| {
+                unpack_stream(job, bytes).map_err(|error| {
+                    if job.cancel.is_cancelled() {
+                        // The bytes ended because something else had failed.
+                        return unpack::Error::Interrupted;
+                    }
+                    if ends_download(&error) {
+                        job.cancel.cancel();
+                    }
+                    error
+                })
             })
         });
-        let received = Intake::new(job, outputs).receive_all(feed);
+        let mut intake = Intake::new(job, outputs);
+        let received = intake.receive_all(feed);
         if received.is_err() {
             job.cancel.cancel();
         }
+        // Only now do the other threads find that no more bytes come.
+        drop(intake);
         let unpacked = unpacker.map(joined);
         let verified = verifier.map(|thread| Ok::<_, Error>(joined(thread)?));
         (received, verified, unpacked)
     });
-    // Report a failed write first, because it is why the intake was cancelled. Report a wrong
-    // digest before an unpacking error, because wrong bytes cause unpacking errors.
-    if let Some(Err(source @ unpack::Error::Write { .. })) = unpacked {
-        return Err(unpack_error(job, source));
-    }
+    let unpacked = match (&received, unpacked) {
+        // The unpacker interrupted the intake. Otherwise a wrong size or digest is reported first,
+        // because wrong bytes cause unpacking errors.
+        (Err(Error::Interrupted), Some(Err(source))) if ends_download(&source) => {
+            return Err(unpack_error(job, source));
+        }
+        (_, unpacked) => unpacked,
+    };
     let (sha256, size) = received?;
     let signature = verified.transpose()?;
     let listing = match unpacked {
@@ -132,6 +169,25 @@ pub(crate) fn run(
         listing: listing.map_err(|source| unpack_error(job, source))?,
         signature,
     })
+}
+
+/// Refuses an archive of more than `limit` bytes.
+pub(crate) fn check_size(what: &str, size: u64, limit: u64) -> Result<(), Error> {
+    match size > limit {
+        true => Err(Error::TooLarge {
+            what: what.to_owned(),
+            limit,
+        }),
+        false => Ok(()),
+    }
+}
+
+/// Returns whether wrong bytes can be the cause of an error.
+pub(crate) fn is_damage(error: &unpack::Error) -> bool {
+    matches!(
+        error,
+        unpack::Error::Broken(_) | unpack::Error::Malformed(_)
+    )
 }
 
 /// Returns the result of a thread. Its panic is a panic of this one.
@@ -207,7 +263,7 @@ impl<'a> Intake<'a> {
         }
     }
 
-    fn receive_all(mut self, feed: ByteSource) -> Result<(Sha256, u64), Error> {
+    fn receive_all(&mut self, feed: ByteSource) -> Result<(Sha256, u64), Error> {
         match feed {
             ByteSource::File(path) => {
                 let file = open_regular(&path).map_err(Error::io("read", &path))?;
@@ -217,6 +273,7 @@ impl<'a> Intake<'a> {
                 mut partial,
                 path,
                 kept,
+                total: _,
                 mut bytes,
             } => {
                 partial = self.receive_file(partial, &path, kept)?;
@@ -269,6 +326,7 @@ impl<'a> Intake<'a> {
                 actual: count,
             });
         }
+        check_size(self.job.what, count, self.job.limit)?;
         self.buffer_chunk(bytes);
         if self.last_report.elapsed() >= Duration::from_millis(100) {
             self.last_report = Instant::now();
@@ -303,7 +361,7 @@ impl<'a> Intake<'a> {
             .retain(|outputs| outputs.send(Chunk::Bytes(chunk.clone())).is_ok());
     }
 
-    fn end(mut self) -> Result<(Sha256, u64), Error> {
+    fn end(&mut self) -> Result<(Sha256, u64), Error> {
         let (actual, count) = (self.hasher.digest(), self.hasher.count());
         let what = || self.job.what.to_owned();
         if let Some(Expected { sha256, size }) = self.job.expected {
@@ -327,7 +385,7 @@ impl<'a> Intake<'a> {
         }
         let rest = self.buffered.split().freeze();
         self.forward(rest);
-        for outputs in self.outputs {
+        for outputs in &self.outputs {
             // The receiver is gone if the archive ended before its file did.
             let _ = outputs.send(Chunk::End);
         }
@@ -374,5 +432,92 @@ impl Read for ChunkReader {
         let count = self.fill_buf()?.read(buffer)?;
         self.consume(count);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sysforge_plan::{Reporter, Step};
+
+    use super::*;
+
+    /// Feeds an archive that repeats `bytes` without end, and returns the error and how many bytes
+    /// were taken.
+    fn run_endless(
+        bytes: &[u8],
+        format: ArchiveFormat,
+        expected: Option<Expected>,
+        limit: u64,
+    ) -> (Error, u64) {
+        let folder = tempfile::tempdir().unwrap();
+        let into = folder.path().join("tree");
+        std::fs::create_dir(&into).unwrap();
+        let path = folder.path().join("partial");
+        let partial = File::create_new(&path).unwrap();
+        let task = Reporter::silent().start(Step::Download, "julia.tar.gz");
+        let job = Job {
+            what: "julia.tar.gz",
+            expected,
+            format,
+            strip: 1,
+            links: Links::default(),
+            limit,
+            into: &into,
+            cancel: &Cancel::default(),
+            task: &task,
+        };
+        let (sender, receiver) = mpsc::channel(1);
+        let bytes = Bytes::copy_from_slice(bytes);
+        let endless = std::thread::spawn(move || {
+            while sender.blocking_send(Message::Bytes(bytes.clone())).is_ok() {}
+        });
+        let feed = ByteSource::Network {
+            partial,
+            path: path.clone(),
+            kept: 0,
+            total: None,
+            bytes: receiver,
+        };
+        let error = run(&job, feed, None).map(|_| ()).unwrap_err();
+        endless.join().unwrap();
+        (error, path.metadata().unwrap().len())
+    }
+
+    #[test]
+    fn an_archive_without_end_is_refused_at_the_limit() {
+        let limit = 1 << 20;
+        // A zip file is unpacked at its end.
+        let (error, taken) = run_endless(&[7; 1000], ArchiveFormat::Zip, None, limit);
+        assert!(matches!(error, Error::TooLarge { .. }), "{error:?}");
+        assert!(taken <= limit + 1000, "{taken}");
+    }
+
+    #[test]
+    fn what_cannot_be_unpacked_is_not_downloaded_to_its_end() {
+        let outside = sysforge_testkit::archives::tiny_julia("1.5.3", 10)
+            .file("julia-1.5.3/../../outside", 0o644, b"")
+            .gz();
+        let known = |size| Expected {
+            sha256: Sha256::of(""),
+            size,
+        };
+        let limit = 1 << 40;
+        for (bytes, expected) in [
+            (&outside[..], None),
+            (&outside[..], Some(known(Some(limit)))),
+            (&[7; 1000][..], None),
+            (&[7; 1000][..], Some(known(None))),
+        ] {
+            let (error, _) = run_endless(bytes, ArchiveFormat::TarGz, expected, limit);
+            assert!(matches!(error, Error::Unpack { .. }), "{error:?}");
+        }
+        // Here the size and the digest are waited for.
+        let (error, _) = run_endless(
+            &[7; 1000],
+            ArchiveFormat::TarGz,
+            Some(known(Some(1 << 20))),
+            limit,
+        );
+        assert!(matches!(error, Error::Size { .. }), "{error:?}");
     }
 }

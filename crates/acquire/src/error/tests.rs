@@ -144,6 +144,13 @@ fn errors_about_wrong_content_say_that_nothing_was_kept() {
             "nothing was kept. Either the file was damaged",
         ),
         (
+            Error::TooLarge {
+                what: what(),
+                limit: 4 << 30,
+            },
+            "nothing was kept. No Julia or toolchain is that large",
+        ),
+        (
             Error::MissingFile {
                 what: what(),
                 missing: "bin/julia".to_owned(),

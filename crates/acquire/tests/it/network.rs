@@ -197,6 +197,41 @@ async fn a_file_of_another_length_than_the_catalogue_says_is_not_fetched() {
 }
 
 #[tokio::test]
+async fn an_absurdly_large_archive_is_not_fetched() {
+    const MOST: u64 = 4 << 30;
+    let mut fixture = Fixture::new();
+    for size in [MOST + 1, u64::MAX] {
+        let archive = tiny_julia("1.5.4", 10).gz();
+        fixture
+            .mirror
+            .publish_with("1.5.4", LINUX, &archive, |file| {
+                file.insert("size".to_owned(), size.into());
+            });
+        let error = fixture.install().await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "julia-1.5.4-linux-x86_64.tar.gz has more than 4.29 GB, the limit for an archive"
+        );
+        assert_eq!(fixture.requests(), 0);
+    }
+    // A nightly build has no size in a catalogue.
+    let nightly = fixture.mirror.path().join("bin/linux/x86_64");
+    fs::create_dir_all(&nightly).unwrap();
+    let nightly = fs::File::create(nightly.join("julia-latest-linux-x86_64.tar.gz")).unwrap();
+    nightly.set_len(MOST + 1).unwrap();
+    for connections in [1, 4] {
+        fixture.bench.network.connections = connections;
+        let acquirer = fixture.bench.acquirer(&fixture.server.url());
+        let error = acquirer.nightly(None, LINUX).await.unwrap_err();
+        assert!(
+            matches!(error, Error::TooLarge { limit: MOST, .. }),
+            "{error:?}"
+        );
+        fixture.bench.assert_empty();
+    }
+}
+
+#[tokio::test]
 async fn an_interrupted_download_is_resumed_and_verified() {
     let fixture = Fixture::new().one_connection();
     fixture
