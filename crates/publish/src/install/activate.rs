@@ -122,14 +122,14 @@ impl Start {
     }
 
     fn power_shell_line(&self) -> String {
-        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
         let mut line = String::new();
         for (name, value) in &self.variables {
-            line.push_str(&format!("$env:{name} = {}; ", quoted(value)));
+            let value = quoted_for_power_shell(value);
+            line.push_str(&format!("$env:{name} = {value}; "));
         }
-        line.push_str(&format!("& {}", quoted(&self.julia)));
+        line.push_str(&format!("& {}", quoted_for_power_shell(&self.julia)));
         for argument in &self.arguments {
-            line.push_str(&format!(" {}", quoted(argument)));
+            line.push_str(&format!(" {}", quoted_for_power_shell(argument)));
         }
         line
     }
@@ -440,6 +440,18 @@ fn literal(path: &Path) -> String {
     path.to_string_lossy().replace('%', "%%")
 }
 
+/// Quotes a word for PowerShell, where a typographic quote ends a string like a straight one.
+fn quoted_for_power_shell(word: &str) -> String {
+    let mut quoted = String::from("'");
+    for c in word.chars() {
+        if matches!(c, '\'' | '\u{2018}'..='\u{201b}') {
+            quoted.push(c);
+        }
+        quoted.push(c);
+    }
+    quoted + "'"
+}
+
 /// Quotes an argument for a POSIX shell: for an option, only the value.
 fn quoted_argument(word: &str) -> String {
     match word.split_once('=') {
@@ -632,5 +644,13 @@ mod tests {
             variables: vec![("JULIA_LOAD_PATH", r";C:\Jo's".to_owned())],
         };
         insta::assert_snapshot!(start.power_shell_line(), @r"$env:JULIA_LOAD_PATH = ';C:\Jo''s'; & 'C:\Program Files\Julia\bin\julia.exe' '--sysimage=C:\Jo''s\demo.dll'");
+    }
+
+    #[test]
+    fn every_quote_that_ends_a_string_of_powershell_is_doubled() {
+        assert_eq!(
+            quoted_for_power_shell("a'b‘c’d‚e‛f\"g”"),
+            "'a''b‘‘c’’d‚‚e‛‛f\"g”'"
+        );
     }
 }
