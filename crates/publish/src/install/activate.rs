@@ -309,9 +309,10 @@ pub(super) fn batch_file(lines: &str) -> String {
     )
 }
 
-// Julia ends its lines as on Unix, where `findstr /x` finds no line end; hence the loop. Without
-// `call`, `cmd` would remove the quotes around the path, and the parenthesis of `Program Files
-// (x86)` would end the loop.
+// Julia ends its lines as on Unix, where `findstr /x` finds no line end; hence the loop. The other
+// `cmd` that runs its command removes the first and the last quote. These are escaped, so that only the
+// quotes around the path count here: the parenthesis of `Program Files (x86)` would end the loop.
+// `call` in place of them would double every `^` of the path.
 fn cmd_launcher(image: &Installed) -> Result<String, InstallError> {
     // The command inside `for /f` is parsed again by another `cmd`, where a percent sign cannot be
     // escaped.
@@ -325,7 +326,7 @@ fn cmd_launcher(image: &Installed) -> Result<String, InstallError> {
     let (julia, version) = (literal(&image.julia), &image.built_for.version);
     Ok(batch_file(&format!(
         "rem Julia {version} with the image {id}{LAUNCHER_MARK}\r\n\
-         for /f \"tokens=3\" %%v in ('call \"{julia}\" --version') do \
+         for /f \"tokens=3\" %%v in ('^\"\"{julia}\" --version^\"') do \
          if \"%%v\"==\"{version}\" goto run\r\n\
          echo \"{julia}\" is no longer Julia {version}: install the image again 1>&2\r\n\
          exit /b 1\r\n\
@@ -494,7 +495,7 @@ mod tests {
         @echo off
         rem Julia 1.12.7 with the image demo-julia1.12.7-x86_64-w64-mingw32; written by `sysforge install`.
         setlocal DisableDelayedExpansion
-        for /f "tokens=3" %%v in ('call "C:\Program Files\Julia\bin\julia.exe" --version') do if "%%v"=="1.12.7" goto run
+        for /f "tokens=3" %%v in ('^""C:\Program Files\Julia\bin\julia.exe" --version^"') do if "%%v"=="1.12.7" goto run
         echo "C:\Program Files\Julia\bin\julia.exe" is no longer Julia 1.12.7: install the image again 1>&2
         exit /b 1
         :run
@@ -513,7 +514,7 @@ mod tests {
         setlocal DisableDelayedExpansion
         for /f "tokens=2 delims=:." %%c in ('chcp') do set "SYSFORGE_CODE_PAGE=%%c"
         chcp 65001 >nul
-        for /f "tokens=3" %%v in ('call "C:\julia.exe" --version') do if "%%v"=="1.12.7" goto run
+        for /f "tokens=3" %%v in ('^""C:\julia.exe" --version^"') do if "%%v"=="1.12.7" goto run
         echo "C:\julia.exe" is no longer Julia 1.12.7: install the image again 1>&2
         chcp %SYSFORGE_CODE_PAGE% >nul
         exit /b 1
@@ -534,6 +535,16 @@ mod tests {
         let image = installed(r"C:\100%\julia.exe", r"C:\%TEMP%\a.dll");
         let text = cmd_launcher(&image).unwrap();
         assert!(text.contains(r"--sysimage=C:\%%TEMP%%\a.dll"), "{text}");
+    }
+
+    #[test]
+    fn cmd_doubles_no_caret_of_a_path() {
+        let text = cmd_launcher(&installed(r"C:\a^b\julia.exe", r"C:\a^b.dll")).unwrap();
+        assert!(
+            text.contains(r#"('^""C:\a^b\julia.exe" --version^"')"#),
+            "{text}"
+        );
+        assert!(!text.contains("call "), "{text}");
     }
 
     #[test]
