@@ -136,7 +136,7 @@ fn kernel(image: &Installed, start: &Start) -> String {
 }
 
 /// Refuses a program that the extension cannot start: it passes the path to a shell without quotes
-/// to ask for the version, and then looks for another Julia.
+/// to ask for the version, and then looks for another Julia. A shell may even run a part of the path.
 fn check_editor_settings(
     image: &Installed,
     start: &Start,
@@ -145,15 +145,26 @@ fn check_editor_settings(
     let settings = editor_settings(image, start, &launcher.display().to_string());
     for name in [EXECUTABLE, SERVER] {
         let path = settings.get(name).and_then(Value::as_str);
-        if let Some(path) = path.filter(|path| path.contains(char::is_whitespace)) {
+        if let Some(path) = path.filter(|path| !is_plain(path, cfg!(windows))) {
             return Err(InstallError::Unrepresentable {
                 path: path.into(),
                 format: "settings of VS Code",
-                why: "its Julia extension cannot start a program whose path contains a space",
+                why: "its Julia extension passes the path to a shell without quotes, so it must not \
+                      contain a space or a character with a meaning there",
             });
         }
     }
     Ok(())
+}
+
+/// Returns whether a shell reads a path without quotes as it is: a POSIX shell, or `cmd`.
+fn is_plain(path: &str, windows: bool) -> bool {
+    let others = match windows {
+        true => r"\:/._-+@~",
+        false => "/._-+@%=:,",
+    };
+    path.chars()
+        .all(|c| c.is_alphanumeric() || others.contains(c))
 }
 
 /// Returns settings as lines to be added to a file.
@@ -344,6 +355,29 @@ mod tests {
         let refused = refused.unwrap_err().to_string();
         assert!(refused.contains("/my store/julia"), "{refused}");
         check_editor_settings(&image, &start, Path::new("/store/julia")).unwrap();
+    }
+
+    #[test]
+    fn vs_code_gets_only_a_path_that_means_the_same_without_quotes() {
+        for (path, on_unix, on_windows) in [
+            ("/home/jürgen/julia-1.10+0/x86_64/a,b=c@d%e:f", true, false),
+            (r"C:\Users\RUNNER~1\Jürgen\julia-1.10@x", false, true),
+            ("/a b", false, false),
+            ("/a;id", false, false),
+            ("/a$(id)", false, false),
+            ("/a`id`", false, false),
+            ("/a&b", false, false),
+            ("/a|b", false, false),
+            ("/a'b", false, false),
+            ("/a\"b", false, false),
+            ("/a^b", false, false),
+            ("/a(b)", false, false),
+            ("/a\u{a0}b", false, false),
+            ("/%TEMP%", true, false),
+        ] {
+            assert_eq!(is_plain(path, false), on_unix, "{path}");
+            assert_eq!(is_plain(path, true), on_windows, "{path}");
+        }
     }
 
     /// A keyword argument of `Pluto.run`, which becomes `CompilerOptions.sysimage`: a `String` or
