@@ -174,20 +174,25 @@ impl Finding {
     /// A finding that prevents a build, with the message of the error that the build would end
     /// with.
     fn missing(check: &'static str, failure: &Failure, otherwise: &str) -> Self {
+        Self::failed(check, State::Missing, failure, otherwise)
+    }
+
+    /// A finding with the message, the causes and the hint of an error.
+    fn failed(check: &'static str, state: State, failure: &Failure, otherwise: &str) -> Self {
         let text = failure.0.to_string();
         if let Some((file, line, column)) = failure.0.location() {
             // The lines after the first show the position.
             let what = text.lines().next().unwrap_or_default();
             let found = format!("{file}:{line}:{column}: {what}");
             let remedy = format!("correct line {line} of {file}");
-            return Self::bad(check, State::Missing, found, remedy);
+            return Self::bad(check, state, found, remedy);
         }
         let mut found = vec![text];
         found.extend(causes(failure.0.as_ref()));
         let found = found.join(": ");
         let remedy = failure.0.hints().into_iter().next();
         let remedy = remedy.unwrap_or_else(|| otherwise.to_owned());
-        Self::bad(check, State::Missing, found, remedy)
+        Self::bad(check, state, found, remedy)
     }
 }
 
@@ -220,8 +225,11 @@ fn project(
     }
 }
 
+/// The check of the C compiler.
+const TOOLCHAIN: &str = "C toolchain";
+
 async fn compiler(triplet: Triplet, needed: bool, engine: &Engine) -> Finding {
-    const CHECK: &str = "C toolchain";
+    const CHECK: &str = TOOLCHAIN;
     let lacking = if needed {
         State::Missing
     } else {
@@ -237,11 +245,11 @@ async fn compiler(triplet: Triplet, needed: bool, engine: &Engine) -> Finding {
             };
         }
         // A build would not try another compiler then.
-        Err(found) => return Finding::bad(CHECK, State::Missing, found, UNSET),
+        Err(finding) => return finding,
     }
     let found = match system_compilers(triplet, engine).await {
         Ok(found) => found,
-        Err(failure) => return Finding::bad(CHECK, lacking, failure.0.to_string(), remedy),
+        Err(failure) => return Finding::failed(CHECK, lacking, &failure, &remedy),
     };
     if let Some(good) = found.iter().find(|compiler| compiler.unsuitable.is_none()) {
         return described(CHECK, good);
@@ -278,30 +286,52 @@ fn described(check: &'static str, compiler: &SystemCompiler) -> Finding {
     )
 }
 
-/// Returns the compiler that JULIA_CC names, if it is set, or why it is not one.
+/// Returns the compiler that JULIA_CC names, if it is set, or the finding why it cannot be used.
 async fn chosen_compiler(
     triplet: Triplet,
     engine: &Engine,
-) -> Result<Option<SystemCompiler>, String> {
+) -> Result<Option<SystemCompiler>, Finding> {
     let Some(named) = engine.environment.get("JULIA_CC") else {
         return Ok(None);
     };
     let named = named.to_string_lossy();
+    let unusable = |found| Finding::bad(TOOLCHAIN, State::Missing, found, UNSET);
     let host = Engine::host().map_or(Os::Linux, Triplet::os);
     let words = match LinkerChoice::parse(&named, host) {
         Ok(LinkerChoice::Words(words)) => words,
         Ok(_) => return Ok(None),
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(unusable(error.to_string())),
     };
     match compiler_of(words, triplet, engine).await {
         Ok(Some(compiler)) => Ok(Some(compiler)),
-        _ => Err(format!("JULIA_CC names `{named}`, which is no C compiler")),
+        Ok(None) => Err(unusable(format!(
+            "JULIA_CC names `{named}`, which is no C compiler"
+        ))),
+        Err(failure) => Err(Finding::failed(TOOLCHAIN, State::Missing, &failure, UNSET)),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use sysforge_plan::explain::{CREATE_TEMPORARY, PathError};
+
     use super::*;
+    use crate::error::EngineError;
+
+    #[test]
+    fn a_compiler_that_cannot_be_asked_is_not_said_to_be_missing() {
+        let no_folder = std::io::Error::from(std::io::ErrorKind::NotFound);
+        let wrap = PathError::wrap(CREATE_TEMPORARY, Path::new("/tmp"), EngineError::Path);
+        let failure = Failure::from(wrap(no_folder));
+        let finding = Finding::failed(TOOLCHAIN, State::Warning, &failure, "install gcc");
+        assert_eq!(finding.state, State::Warning);
+        let cause = "entity not found";
+        assert!(finding.found.contains(cause), "{}", finding.found);
+        let remedy = finding.remedy.unwrap();
+        assert!(remedy.contains("TMP"), "{remedy}");
+    }
 
     #[test]
     fn each_problem_is_followed_by_its_remedy() {

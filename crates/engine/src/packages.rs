@@ -1,10 +1,12 @@
 //! Where the packages of a project are installed and downloaded from.
 
+use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use sysforge_build::depots::{Depots, OVERRIDES_HINT, registry_hint};
 use sysforge_build::instantiate::{may_need_registry, shown_server};
+use sysforge_net::no_server;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::plan::Build;
 
@@ -104,6 +106,58 @@ pub async fn problem_of(server: &str, depots: &Depots, engine: &Engine) -> Optio
             401 | 403 if has_login(depots, engine) => None,
             status => Some(format!("answers with status {status}")),
         },
-        Err(_) => Some("cannot be reached".to_owned()),
+        Err(error) => {
+            // The outer causes only say what was attempted, with the address.
+            let mut cause = error.source();
+            while let Some(inner) = cause.and_then(StdError::source) {
+                cause = Some(inner);
+            }
+            let why = no_server(&error).map(str::to_owned);
+            let why = why.or_else(|| Some(cause?.to_string()));
+            Some(match why {
+                Some(why) => format!("cannot be reached: {why}"),
+                None => "cannot be reached".to_owned(),
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::net::TcpListener;
+
+    use sysforge_net::Proxies;
+    use sysforge_process::Environment;
+
+    use super::*;
+    use crate::project::Location;
+
+    #[tokio::test]
+    async fn a_package_server_that_cannot_be_reached_is_reported_with_the_reason() {
+        let mut engine = Engine::new(None, Location::default(), Environment::default());
+        engine.network.proxies = Proxies::Explicit {
+            http: None,
+            https: None,
+            except: None,
+        };
+        let depots = Depots::of(&engine.environment, None, None);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        // This server does not encrypt, whatever it is asked, and ends after one answer.
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"no encryption").unwrap();
+        });
+        let problem = problem_of(&format!("https://{address}"), &depots, &engine).await;
+        let problem = problem.unwrap();
+        let reason = problem.strip_prefix("cannot be reached: ").unwrap();
+        assert!(!reason.contains("127.0.0.1"), "{problem}");
+        server.join().unwrap();
+        let plain = format!("http://{address}");
+        assert_eq!(
+            problem_of(&plain, &depots, &engine).await.unwrap(),
+            "cannot be reached: connection refused"
+        );
     }
 }
