@@ -151,7 +151,12 @@ impl S3 {
                 // Another publisher may have taken this one for dead.
                 self.check_lease(lease, tag).await?;
                 if found.public {
-                    self.replace(bundle, &needed, folder, options).await?;
+                    self.replace(bundle, &needed, folder).await?;
+                    if options.recheck {
+                        // A service copies the digest attribute whatever it does to the bytes.
+                        let copies = needed.iter().map(|asset| (*asset, tag.as_str()));
+                        self.recheck_all(copies.collect(), reporter).await?;
+                    }
                 }
                 self.write_index(bundle, reporter).await?;
                 self.list(tag).await?;
@@ -215,7 +220,6 @@ impl S3 {
         bundle: &ReleaseBundle,
         new: &[&Asset],
         folder: &str,
-        options: PublishOptions,
     ) -> Result<(), PublishError> {
         let tag = &bundle.tag;
         let index = self.path(&format!("{tag}/{INDEX_NAME}"));
@@ -228,10 +232,6 @@ impl S3 {
             let what = format!("copy {}", asset.name);
             let copied = self.store.copy(&from, &to).await;
             copied.map_err(|error| self.error(&what, failure_of(&error)))?;
-            if options.recheck {
-                // A service copies the digest attribute whatever it does to the bytes.
-                return self.recheck(&to, asset).await;
-            }
             match self.state(&to, asset).await? {
                 State::Same => Ok(()),
                 State::Absent | State::Other => Err(self.altered(&to, asset).await),
