@@ -92,6 +92,34 @@ fn an_undraft_with_an_empty_checksum_list_ends_with_exit_code_7() {
     assert!(fixture.github.releases()[0].draft);
 }
 
+#[test]
+fn an_undraft_of_other_files_than_the_run_sent_ends_with_exit_code_7() {
+    let fixture = Fixture::new();
+    let args = ["publish", "--repository", "octo/images", "--tag", "v1.0.0"];
+    let mut command = fixture.command(&[&args[..], &["--draft", "--json"]].concat());
+    command
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_OUTPUT", fixture.scratch.path("output"));
+    let drafted = fixture.scratch.run(command).succeeds().json();
+    let digest = drafted["sums_digest"].as_str().unwrap();
+    let outputs = std::fs::read_to_string(fixture.scratch.path("output")).unwrap();
+    let output = format!("sums-digest={digest}\n");
+    assert!(outputs.contains(&output), "{outputs}");
+
+    let other = "0".repeat(64);
+    let undraft = ["--undraft", "--sums-digest"];
+    let said = fixture
+        .publish(&[&undraft[..], &[&other]].concat())
+        .fails(7);
+    let words = format!("the digest of the `SHA256SUMS` of v1.0.0 is {digest} instead of {other}");
+    assert!(said.contains(&words), "{said}");
+    assert!(fixture.github.releases()[0].draft);
+    fixture
+        .publish(&[&undraft[..], &[digest]].concat())
+        .succeeds();
+    assert!(!fixture.github.releases()[0].draft);
+}
+
 /// A site with a signed release of `octo/images`, and its public key.
 fn signed_site(fixture: &Fixture) -> String {
     let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
