@@ -94,6 +94,13 @@ impl Context {
         self.generation.package_images.then_some("--pkgimages=no")
     }
 
+    /// Returns the options for a Julia that only records what it compiles. With `-O1` it records the same
+    /// statements (tests/outputs.rs) and compiles in about two thirds of the time: the insurance example runs
+    /// for 13.6 instead of 20.2 s with Julia 1.10.8. Code that LLVM would vectorise runs slower.
+    pub fn recording(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once("-O1").chain(self.without_package_images())
+    }
+
     fn load_path(&self, packages: &PackageEnvironment) -> OsString {
         let separator = self.julia.triplet.os().conventions().path_list_separator;
         let mut path = OsString::from("@");

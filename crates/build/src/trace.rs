@@ -452,7 +452,7 @@ impl Run<'_> {
         let program = match on {
             On::Base => context
                 .julia(context.environment.for_julia(), &log)
-                .args(context.without_package_images())
+                .args(context.recording())
                 .optional("--sysimage", context.base.as_ref()),
             On::Image(image) => context
                 .julia(context.clean_environment_of(workload), &log)

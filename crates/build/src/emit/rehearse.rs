@@ -106,7 +106,7 @@ async fn one(
             let base = context.base.as_ref().unwrap_or(&context.julia.base_image);
             context
                 .julia(context.environment.for_julia(), &name)
-                .args(context.without_package_images())
+                .args(context.recording())
                 .args(emission.options())
                 .option("--sysimage", base)
         }
