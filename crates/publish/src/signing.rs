@@ -421,6 +421,25 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn the_page_about_the_index_shows_the_statement_of_a_signature() {
+        let page = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/src/reference/release-index.md"
+        );
+        let page = std::fs::read_to_string(page).unwrap();
+        let shown = page.split("the trusted comment is `").nth(1).unwrap();
+        let shown = shown.split_once('`').unwrap().0;
+        let identity = Identity {
+            repository: Some(Repository::new("OWNER/NAME").unwrap()),
+            site: Some("https://example.org/s/".parse().unwrap()),
+        };
+        let written = statement(&identity, "TAG", "sysforge-release.json", b"")
+            .replace("https://example.org/s/", "URL")
+            .replace(&Sha256::of("").to_string(), "DIGEST");
+        assert_eq!(shown, written);
+    }
+
+    #[test]
     fn what_is_signed_is_verified_and_nothing_else_is() {
         let (one, two) = (signer(1), signer(2));
         let identity = Identity {
