@@ -170,7 +170,8 @@ pub async fn probe(
 /// # Errors
 ///
 /// [`ProbeError::CpuTarget`] if Julia does not know the CPU or a feature, or fails with the target;
-/// [`ProbeError::DoesNotRun`] if it cannot be started or takes too long; [`ProbeError::Temporary`] if no temporary folder can be created.
+/// [`ProbeError::DoesNotRun`] if it cannot be started or takes too long; [`ProbeError::Temporary`] if no
+/// temporary folder can be created.
 pub async fn cpu_target(
     julia: &JuliaFacts,
     target: &str,

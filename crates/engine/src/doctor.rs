@@ -254,12 +254,8 @@ async fn compiler(triplet: Triplet, needed: bool, engine: &Engine) -> Finding {
     if let Some(good) = found.iter().find(|compiler| compiler.unsuitable.is_none()) {
         return described(CHECK, good);
     }
-    match engine.installed_toolchain(triplet) {
-        Ok(Some(installed)) => {
-            return Finding::good(CHECK, installed.compiler.display().to_string());
-        }
-        Ok(None) => {}
-        Err(failure) => return Finding::bad(CHECK, lacking, failure.0.to_string(), remedy),
+    if let Some(installed) = engine.installed_toolchain(triplet) {
+        return Finding::good(CHECK, installed.compiler.display().to_string());
     }
     let unsuitable = found.into_iter().find_map(|compiler| compiler.unsuitable);
     if !needed {

@@ -219,21 +219,13 @@ impl Engine {
 
     /// Returns the best of the downloaded toolchains that suit Julia for a platform and run on this
     /// machine.
-    ///
-    /// # Errors
-    ///
-    /// If a store cannot be read, or something else is in place of a lease's file.
-    pub fn installed_toolchain(
-        &self,
-        triplet: Triplet,
-    ) -> Result<Option<InstalledToolchain>, Failure> {
-        let (Ok(acquirer), Ok(host)) = (self.acquirer(), Self::host()) else {
-            return Ok(None);
-        };
-        let suitable = toolchain::for_target(triplet)
-            .filter(|row| row.host == host.os() && row.traits().check(row.name, triplet).is_ok());
-        let found = suitable.map(|row| acquirer.installed_toolchain(row));
-        Ok(found.filter_map(Result::transpose).next().transpose()?)
+    /// One in a store that cannot be read does not count: the system's compiler may do.
+    pub fn installed_toolchain(&self, triplet: Triplet) -> Option<InstalledToolchain> {
+        let acquirer = self.acquirer().ok()?;
+        let here = Self::host().ok()?.os();
+        toolchain::for_target(triplet)
+            .filter(|row| row.host == here && row.traits().check(row.name, triplet).is_ok())
+            .find_map(|row| acquirer.installed_toolchain(row).ok()?)
     }
 
     /// Returns the environment for linkers, and the lease that keeps the C toolchain in the store:
@@ -241,7 +233,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// Those of [`Self::hold`] and [`Self::installed_toolchain`].
+    /// Those of [`Self::hold`], if a compiler was named.
     pub fn with_compiler(
         &self,
         environment: Environment,
@@ -258,7 +250,7 @@ impl Engine {
         if named.iter().any(|name| environment.get(name).is_some()) {
             return Ok((environment, None));
         }
-        Ok(match self.installed_toolchain(triplet)? {
+        Ok(match self.installed_toolchain(triplet) {
             Some(found) => {
                 let environment = environment.with(&variable, found.compiler);
                 (environment, Some(found.lease))
